@@ -1,0 +1,43 @@
+"""From a CSV of plays to its totals: bytes, files and the CSV contract, and nothing else.
+
+The calls are pure functions on paths, made to run in a worker process::
+
+    read_head_dialect → cut_segments → aggregate_segment (each) → merge_partitions (each share)
+        → plan_result → write_ranges (each share)
+
+or, for a small file, `aggregate_file` alone.
+"""
+
+from plays_service.aggregation.dialect import Dialect, dialect_of, read_dialect
+from plays_service.aggregation.errors import CsvError
+from plays_service.aggregation.keys import PARTITIONS
+from plays_service.aggregation.pure import (
+    aggregate_file,
+    aggregate_segment,
+    cut_segments,
+    merge_partitions,
+    plan_result,
+    write_ranges,
+)
+from plays_service.aggregation.summary import ERRORS_KEPT, Segment, Source, Summary
+from plays_service.aggregation.transcode import EncodingError, Transcoder
+
+__all__ = [
+    "ERRORS_KEPT",
+    "PARTITIONS",
+    "CsvError",
+    "Dialect",
+    "EncodingError",
+    "Segment",
+    "Source",
+    "Summary",
+    "Transcoder",
+    "aggregate_file",
+    "aggregate_segment",
+    "cut_segments",
+    "dialect_of",
+    "merge_partitions",
+    "plan_result",
+    "read_dialect",
+    "write_ranges",
+]

@@ -1,0 +1,174 @@
+"""Reading the header: delimiter, line end, and where the three columns are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from plays_service.aggregation.errors import CsvError, quoted
+from plays_service.aggregation.fields import decode, split_fields
+
+__all__ = [
+    "COLUMNS",
+    "DELIMITERS",
+    "HEAD_SIZE",
+    "RECORD_LIMIT",
+    "Dialect",
+    "dialect_of",
+    "read_dialect",
+]
+
+#: The columns that make a record, in the order in which their values are checked.
+COLUMNS: Final = ("Song", "Date", "Number of Plays")
+#: In the order in which they are tried; at most one can yield all three columns.
+DELIMITERS: Final = (b",", b";", b"\t", b"|")
+#: Longest record in bytes, without its line end: a longer one is almost surely a stray quote.
+RECORD_LIMIT: Final = 1 << 20
+#: Bytes of the input that always hold the header, if it is one.
+HEAD_SIZE: Final = RECORD_LIMIT + (64 << 10)
+
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one file writes its records: all that a worker needs besides the bytes."""
+
+    delimiter: bytes
+    line_end: bytes  #: LF (which takes CRLF along) or CR
+    fields: int  #: fields in each record
+    song: int  #: index of the column
+    date: int
+    plays: int
+    data_start: int  #: byte offset of the first record after the header
+    data_line: int  #: physical line of that offset, 1-based
+    encoding: str  #: what the upload was written in; by now everything is UTF-8
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    start: int
+    end: int  #: offset of the first byte after the header's line end
+    line: int
+    line_end: bytes
+    record: bytes
+
+
+def read_dialect(head: bytes, encoding: str = "UTF-8") -> Dialect:
+    """The dialect of a file, from its first `HEAD_SIZE` bytes (all of it, if it is shorter).
+
+    Raises `CsvError` where the file is empty, or its header lacks or repeats a column.
+    """
+    start = len(_BOM) if head.startswith(_BOM) else 0
+    while head[start : start + 1] in (b"\n", b"\r"):
+        start += 1
+    if start == len(head):
+        raise CsvError(1, f"the file is empty; its first line must name {_wanted()}")
+    tried = []
+    for delimiter in DELIMITERS:
+        header = _find_header(head, start, delimiter)
+        names = _column_names(header, delimiter, encoding)
+        if names is None:
+            continue
+        found = [_fold(name) for name in names]
+        if all(found.count(_fold(column)) == 1 for column in COLUMNS):
+            song, date, plays = (found.index(_fold(column)) for column in COLUMNS)
+            line = header.line + header.record.count(header.line_end) + 1
+            return Dialect(
+                delimiter=delimiter,
+                line_end=header.line_end,
+                fields=len(names),
+                song=song,
+                date=date,
+                plays=plays,
+                data_start=header.end,
+                data_line=line,
+                encoding=encoding,
+            )
+        tried.append((header.line, names))
+    raise _header_error(tried, _find_header(head, start, DELIMITERS[0]), encoding)
+
+
+def dialect_of(path: Path, encoding: str = "UTF-8") -> Dialect:
+    """The dialect of the file at ``path``; raises what `read_dialect` raises."""
+    with path.open("rb") as file:
+        return read_dialect(file.read(HEAD_SIZE), encoding)
+
+
+def _find_header(head: bytes, start: int, delimiter: bytes) -> _Header:
+    """The first record: where it ends decides which line end the whole file has."""
+    pos, quoted_field = start, head.startswith(b'"', start)
+    while True:
+        if quoted_field:
+            pos = _closing_quote(head, pos + 1)
+        line_ends = [p for p in (head.find(b"\n", pos), head.find(b"\r", pos)) if p >= 0]
+        end = min(line_ends, default=len(head))
+        opening = head.find(delimiter + b'"', pos, end)
+        if opening < 0:
+            break
+        pos, quoted_field = opening + 1, True
+    lone_cr = head[end : end + 1] == b"\r" and head[end + 1 : end + 2] != b"\n"
+    line_end = b"\r" if lone_cr else b"\n"
+    length = 2 if head[end : end + 2] == b"\r\n" else 1
+    line = head.count(line_end, 0, start) + 1
+    return _Header(start, min(end + length, len(head)), line, line_end, head[start:end])
+
+
+def _closing_quote(head: bytes, pos: int) -> int:
+    """Offset just after the quote that closes a field whose content starts at ``pos``."""
+    while True:
+        pos = head.find(b'"', pos)
+        if pos < 0:
+            return len(head)
+        if head[pos + 1 : pos + 2] != b'"':
+            return pos + 1
+        pos += 2
+
+
+def _column_names(header: _Header, delimiter: bytes, encoding: str) -> list[str] | None:
+    if len(header.record) > RECORD_LIMIT:
+        return None
+    try:
+        return [decode(field, header.line, encoding) for field in
+                split_fields(header.record, delimiter, header.line)]
+    except CsvError:
+        return None
+
+
+def _fold(name: str) -> str:
+    """Names are equal whatever their case (ASCII) and surrounding blanks."""
+    return "".join(c.lower() if c.isascii() else c for c in name.strip(" \t"))
+
+
+def _wanted() -> str:
+    return ", ".join(f'"{column}"' for column in COLUMNS)
+
+
+def _header_error(
+    tried: list[tuple[int, list[str]]], header: _Header, encoding: str
+) -> CsvError:
+    """What is wrong with a header, read with the delimiter that explains most of it."""
+    if len(header.record) > RECORD_LIMIT:
+        return CsvError(header.line, "the header is longer than 1 MiB; is this a CSV file?")
+    if not tried:
+        try:
+            decode(header.record, header.line, encoding)
+            split_fields(header.record, DELIMITERS[0], header.line)
+        except CsvError as error:
+            return error
+        return CsvError(header.line, "the header cannot be read")
+    wanted = {_fold(column) for column in COLUMNS}
+    line, names = max(
+        tried, key=lambda one: (len(wanted & {_fold(name) for name in one[1]}), len(one[1]))
+    )
+    found = [_fold(name) for name in names]
+    columns = ", ".join(quoted(name.strip(" \t")) for name in names[:20])
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    problems = [f'"{c}" is missing' for c in COLUMNS if _fold(c) not in found]
+    problems += [f'"{c}" is repeated' for c in COLUMNS if found.count(_fold(c)) > 1]
+    return CsvError(
+        line,
+        f"the header must name {_wanted()} once each: {', '.join(problems)} "
+        f"(columns found: {columns}{more})",
+    )

@@ -1,0 +1,141 @@
+"""Fields of a record, and the three values in them."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from plays_service.aggregation.errors import CsvError
+
+if TYPE_CHECKING:
+    from plays_service.aggregation.dialect import Dialect
+
+__all__ = ["PLAYS_MAX", "PLAYS_MIN", "decode", "parse_date", "parse_plays", "read_values",
+           "split_fields"]
+
+#: Bounds of one number of plays: a signed 64-bit integer. Totals have no bounds.
+PLAYS_MIN: Final = -(1 << 63)
+PLAYS_MAX: Final = (1 << 63) - 1
+
+_DATE: Final = re.compile(rb"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+_WHOLE_NUMBER: Final = re.compile(rb"([+-]?)0*([0-9]+)")
+_BLANKS: Final = b" \t"
+
+
+def read_values(record: bytes, line: int, dialect: Dialect) -> tuple[bytes, int, int]:
+    """Song, date (as `parse_date` gives it) and plays of a record without its line end.
+
+    Raises `CsvError` for the first thing that is wrong, in this order: bytes that do not decode,
+    quoting, number of fields, Song, Date, Number of Plays.
+    """
+    if not record.isascii():
+        decode(record, line, dialect.encoding)
+    fields = split_fields(record, dialect.delimiter, line)
+    if len(fields) != dialect.fields:
+        count = f"{len(fields)} field{'s' if len(fields) > 1 else ''}"
+        raise CsvError(line, f"{count} where the header has {dialect.fields}")
+    song = fields[dialect.song]
+    if not song:
+        raise CsvError(line, "is empty; every record needs a song", "Song", "")
+    date = parse_date(fields[dialect.date])
+    if not date:
+        raise _bad_date(fields[dialect.date], line)
+    plays = parse_plays(fields[dialect.plays])
+    if plays is None:
+        raise _bad_plays(fields[dialect.plays], line)
+    return song, date, plays
+
+
+def split_fields(record: bytes, delimiter: bytes, line: int) -> list[bytes]:
+    """The decoded fields of a whole record, without its line end (RFC 4180, section 2).
+
+    A quote is special only at the start of a field. Raises `CsvError` for text after a closing
+    quote and for a quote that is never closed.
+    """
+    if b'"' not in record:
+        return record.split(delimiter)
+    fields, pos = [], 0
+    while True:
+        if record.startswith(b'"', pos):
+            field, pos = _quoted_field(record, pos + 1, line)
+            if pos < len(record) and not record.startswith(delimiter, pos):
+                raise CsvError(
+                    line,
+                    f"text after the closing quote of field {len(fields) + 1}; "
+                    "inside a quoted field write a quote as two",
+                )
+        else:
+            end = record.find(delimiter, pos)
+            end = len(record) if end < 0 else end
+            field, pos = record[pos:end], end
+        fields.append(field)
+        if pos == len(record):
+            return fields
+        pos += 1
+
+
+def _quoted_field(record: bytes, start: int, line: int) -> tuple[bytes, int]:
+    """The content of a quoted field that starts at ``start``, and the offset after its end."""
+    pos = start
+    while True:
+        pos = record.find(b'"', pos)
+        if pos < 0:
+            raise CsvError(line, "the quote opened here is never closed")
+        if record[pos + 1 : pos + 2] != b'"':
+            return record[start:pos].replace(b'""', b'"'), pos + 1
+        pos += 2
+
+
+def decode(value: bytes, line: int, encoding: str) -> str:
+    """``value`` as text. Raises `CsvError` where it is no UTF-8.
+
+    Uploads in another encoding were transcoded on arrival; what could not be decoded was left as
+    bytes that are no UTF-8 either, so that it is found here, on its line.
+    """
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        hint = "; if it is written in another encoding, say which: ?encoding=cp1252"
+        raise CsvError(
+            line, f"bytes that are not valid {encoding}{hint if encoding == 'UTF-8' else ''}"
+        ) from None
+
+
+@lru_cache(maxsize=1 << 14)  # a file has few dates: checking each once is most of the speed
+def parse_date(field: bytes) -> int:
+    """A calendar date ``YYYY-MM-DD`` as the number ``YYYYMMDD``; 0 where it is none."""
+    match = _DATE.fullmatch(field.strip(_BLANKS))
+    if match is None:
+        return 0
+    year, month, day = (int(part) for part in match.groups())
+    if not (year and 1 <= month <= 12 and 1 <= day <= calendar.monthrange(year, month)[1]):
+        return 0
+    return year * 10_000 + month * 100 + day
+
+
+def parse_plays(field: bytes) -> int | None:
+    """A whole number within 64 bits; None where it is none. Spaces and tabs around it go."""
+    match = _WHOLE_NUMBER.fullmatch(field.strip(_BLANKS))
+    if match is None or len(match[2]) > len(str(PLAYS_MAX)):
+        return None
+    plays = int(match[1] + match[2])
+    return plays if PLAYS_MIN <= plays <= PLAYS_MAX else None
+
+
+def _shown(field: bytes) -> str:
+    return field.strip(_BLANKS).decode()
+
+
+def _bad_date(field: bytes, line: int) -> CsvError:
+    is_form = _DATE.fullmatch(field.strip(_BLANKS))
+    problem = "is not a day of the calendar" if is_form else "is not a date written YYYY-MM-DD"
+    return CsvError(line, problem, "Date", _shown(field))
+
+
+def _bad_plays(field: bytes, line: int) -> CsvError:
+    problem = "is not a whole number"
+    if _WHOLE_NUMBER.fullmatch(field.strip(_BLANKS)):
+        problem = f"is out of range: it must lie between {PLAYS_MIN} and {PLAYS_MAX}"
+    return CsvError(line, problem, "Number of Plays", _shown(field))

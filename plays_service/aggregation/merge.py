@@ -1,0 +1,147 @@
+"""Merging partials into the result, in bounded memory.
+
+First partition by partition: equal keys of all partials meet, and the merged groups go, as rows
+of the result, into the bucket of the range of input that they first appeared in (a run). Then
+range by range: each is small enough to be sorted in memory, and since the run says how long its
+text is, every range can be written at its place in the result, by any worker, in any order.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from plays_service.aggregation.groupfile import Group, GroupFile, GroupFileWriter
+from plays_service.aggregation.groups import GROUP_COST, Groups
+from plays_service.aggregation.keys import key_hash
+from plays_service.aggregation.rows import RESULT_HEADER, format_row
+
+__all__ = ["merge_partitions", "plan_result", "write_ranges"]
+
+#: Bytes that a row of a run takes in memory besides its text.
+_ROW_COST: Final = 250
+
+
+def merge_partitions(
+    partials: Sequence[Path], partitions: range, run: Path, seed: int, memory: int
+) -> int:
+    """Merge some partitions of all partials into a run; the number of groups in it.
+
+    ``partials`` must be in the order of their segments. ``memory`` is in bytes; a partition that
+    may take more is merged in several passes, each of a share of its keys.
+    """
+    groups = 0
+    with ExitStack() as stack:
+        files = [stack.enter_context(GroupFile(path)) for path in partials]
+        writer = stack.enter_context(_RunWriter(run, memory))
+        for partition in partitions:
+            for merged in _merge_partition(files, partition, seed, memory // 2):
+                groups += len(merged.totals)
+                writer.add(merged)
+        writer.file.note = {"groups": groups}
+    return groups
+
+
+def _merge_partition(
+    files: Sequence[GroupFile], partition: int, seed: int, budget: int
+) -> Iterable[Groups]:
+    blocks = [(file, block) for file in files for block in file.blocks.get(partition, ())]
+    cost = sum(GROUP_COST * block.count + block.text_size for _, block in blocks)
+    passes = cost // budget + 1
+    for share in range(passes):
+        merged = Groups()
+        for file, block in blocks:
+            for first, date, total, song in file.read(block):
+                # the top bits of the hash chose the partition, so the share takes the low ones
+                if passes == 1 or key_hash(song, date, seed) % passes == share:
+                    merged.add(song, date, total, first)
+        yield merged
+
+
+class _RunWriter:
+    """Collects rows by range of first row and writes them when they outgrow their memory."""
+
+    def __init__(self, run: Path, memory: int) -> None:
+        self.file = GroupFileWriter(run)
+        self._range_size = range_size(memory)
+        self._budget = memory // 4
+        self._ranges: defaultdict[int, list[Group]] = defaultdict(list)
+        self._size = 0
+
+    def __enter__(self) -> _RunWriter:
+        self.file.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if error[0] is None:
+            self._flush()
+        self.file.__exit__(*error)  # type: ignore[arg-type]
+
+    def add(self, merged: Groups) -> None:
+        for (song, date), total in merged.totals.items():
+            first = merged.firsts[song, date]
+            row = format_row(song, date, total)
+            self._ranges[first // self._range_size].append((first, 0, 0, row))
+            self._size += _ROW_COST + len(row)
+            if self._size > self._budget:
+                self._flush()
+
+    def _flush(self) -> None:
+        for bucket in sorted(self._ranges):
+            self.file.write(bucket, self._ranges[bucket])
+        self._ranges.clear()
+        self._size = 0
+
+
+def range_size(memory: int) -> int:
+    """Bytes of input that one range of first rows spans, for workers of ``memory`` bytes.
+
+    The rows that first appear in a range are held in memory at once. A record takes 15 bytes or
+    more, so that they are at most a fifteenth of its bytes in number.
+    """
+    return max(1, memory // 2 // (_ROW_COST // 15 + 2))
+
+
+def plan_result(runs: Sequence[Path], result: Path, size: int) -> list[tuple[range, int]]:
+    """Start the file ``result`` and say which ranges of the runs go where in it.
+
+    Each item is a range of buckets and the offset of its text; the texts take about ``size``
+    bytes each. Raises `OSError` where the disk has no room for the whole result.
+    """
+    sizes: defaultdict[int, int] = defaultdict(int)
+    for path in runs:
+        with GroupFile(path) as run:
+            for bucket, blocks in run.blocks.items():
+                sizes[bucket] += sum(block.text_size for block in blocks)
+    plan: list[tuple[range, int]] = []
+    start = offset = begin = len(RESULT_HEADER)
+    first = 0
+    for bucket in range(max(sizes, default=-1) + 1):
+        offset += sizes[bucket]
+        if offset - begin >= size:
+            plan.append((range(first, bucket + 1), begin))
+            first, begin = bucket + 1, offset
+    if offset > begin:
+        plan.append((range(first, max(sizes) + 1), begin))
+    with result.open("wb") as file:
+        file.write(RESULT_HEADER)
+        if offset > start:
+            os.posix_fallocate(file.fileno(), start, offset - start)
+    return plan
+
+
+def write_ranges(runs: Sequence[Path], ranges: range, result: Path, offset: int) -> None:
+    """Write the rows of some ranges into ``result`` at ``offset``, by order of first row."""
+    with ExitStack() as stack:
+        files = [stack.enter_context(GroupFile(path)) for path in runs]
+        output = stack.enter_context(result.open("r+b"))
+        output.seek(offset)
+        for bucket in ranges:
+            rows = [row for file in files for block in file.blocks.get(bucket, ())
+                    for row in file.read(block)]
+            rows.sort()
+            output.writelines(text for *_, text in rows)

@@ -1,0 +1,107 @@
+"""The calls that a worker runs, in pure Python: the truth that faster ones are measured by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from plays_service.aggregation.groupfile import DamagedFileError, GroupFile, GroupFileWriter
+from plays_service.aggregation.groups import Groups, fold_segment
+from plays_service.aggregation.keys import PARTITIONS
+from plays_service.aggregation.merge import merge_partitions, plan_result, write_ranges
+from plays_service.aggregation.rows import RESULT_HEADER
+from plays_service.aggregation.segments import cut_segments
+from plays_service.aggregation.summary import Segment, Source, Summary
+
+__all__ = [
+    "aggregate_file",
+    "aggregate_segment",
+    "cut_segments",
+    "merge_partitions",
+    "plan_result",
+    "write_ranges",
+]
+
+
+def aggregate_segment(
+    source: Source, segment: Segment, partial: Path, seed: int, memory: int
+) -> Summary:
+    """Aggregate one segment into ``partial``, in about ``memory`` bytes.
+
+    Where the partial is there already (from before a restart) it is kept. A summary with an
+    error comes without a partial. Lines count from the segment's start.
+    """
+    if (known := _summary_of(partial)) is not None:
+        return known
+    groups = Groups()
+    try:
+        with GroupFileWriter(partial) as file:
+
+            def spill() -> None:
+                groups.write_partitions(file, seed)
+                groups.clear()
+
+            # the other half is for the buckets of a spill and for Python itself
+            summary = fold_segment(source, segment, groups, memory // 2, spill)
+            if summary.error is not None:
+                raise _BadSegment
+            groups.write_partitions(file, seed)
+            file.note = summary.to_json()
+    except _BadSegment:
+        pass
+    return summary
+
+
+def aggregate_file(source: Source, result: Path, scratch: Path, seed: int, memory: int) -> Summary:
+    """Aggregate a whole file into ``result`` in this one call, in about ``memory`` bytes.
+
+    For files of up to about a segment: larger ones are faster in segments. ``scratch`` is a
+    folder for partials, needed only where the groups outgrow the memory. A summary with an error
+    comes without a result; lines are those of the file.
+    """
+    segment = Segment(source.dialect.data_start, source.path.stat().st_size)
+    groups = Groups()
+    try:
+        summary = fold_segment(source, segment, groups, memory // 2, _outgrown)
+    except _OutgrownError:
+        summary = _aggregate_large(source, segment, result, scratch, seed, memory)
+    else:
+        if summary.error is None:
+            with result.open("wb") as file:
+                file.write(RESULT_HEADER)
+                groups.write_rows(file)
+            summary = replace(summary, groups=len(groups.totals))
+    return summary.moved(source.dialect.data_line)
+
+
+def _aggregate_large(
+    source: Source, segment: Segment, result: Path, scratch: Path, seed: int, memory: int
+) -> Summary:
+    partial, run = scratch / "whole.partial", scratch / "whole.run"
+    summary = aggregate_segment(source, segment, partial, seed, memory)
+    if summary.error is not None:
+        return summary
+    groups = merge_partitions([partial], range(PARTITIONS), run, seed, memory)
+    for ranges, offset in plan_result([run], result, memory):
+        write_ranges([run], ranges, result, offset)
+    return replace(summary, groups=groups)
+
+
+class _BadSegment(Exception):
+    """Leaves no partial behind."""
+
+
+class _OutgrownError(Exception):
+    """The groups of a file do not fit the memory."""
+
+
+def _outgrown() -> None:
+    raise _OutgrownError
+
+
+def _summary_of(partial: Path) -> Summary | None:
+    try:
+        with GroupFile(partial) as file:
+            return Summary.from_json(file.note)
+    except (FileNotFoundError, DamagedFileError):
+        return None
