@@ -2,15 +2,16 @@
 
 The calls are pure functions on paths, made to run in a worker process::
 
-    read_head_dialect → cut_segments → aggregate_segment (each) → merge_partitions (each share)
+    dialect_of → cut_segments → aggregate_segment (each) → merge_partitions (each share)
         → plan_result → write_ranges (each share)
 
-or, for a small file, `aggregate_file` alone.
+or, for a small file, `aggregate_small` alone.
 """
 
 from plays_service.aggregation.dialect import Dialect, dialect_of, read_dialect
 from plays_service.aggregation.errors import CsvError
 from plays_service.aggregation.keys import PARTITIONS
+from plays_service.aggregation.publish import publish
 from plays_service.aggregation.pure import (
     aggregate_file,
     aggregate_segment,
@@ -19,6 +20,7 @@ from plays_service.aggregation.pure import (
     plan_result,
     write_ranges,
 )
+from plays_service.aggregation.small import aggregate_small
 from plays_service.aggregation.summary import ERRORS_KEPT, Segment, Source, Summary
 from plays_service.aggregation.transcode import EncodingError, Transcoder
 
@@ -34,10 +36,12 @@ __all__ = [
     "Transcoder",
     "aggregate_file",
     "aggregate_segment",
+    "aggregate_small",
     "cut_segments",
     "dialect_of",
     "merge_partitions",
     "plan_result",
+    "publish",
     "read_dialect",
     "write_ranges",
 ]

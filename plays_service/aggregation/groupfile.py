@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import struct
 import sys
 import zlib
@@ -74,7 +75,7 @@ class GroupFileWriter:
     def __init__(self, path: Path) -> None:
         self.note: Any = None
         self._path = path
-        self._temporary = path.with_name(path.name + ".tmp")
+        self._temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
         self._index: list[Block] = []
         self._file = self._temporary.open("wb")
         self._offset = self._file.write(_MAGIC)

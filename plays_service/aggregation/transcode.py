@@ -64,9 +64,9 @@ class Transcoder:
         return b"" if self._decoder is None else self._decoded(b"", final=True)
 
     @property
-    def passes_through(self) -> bool:
-        """Whether bytes pass as they are from here on."""
-        return not self._sniffing and self._decoder is None
+    def decodes(self) -> bool:
+        """Whether the bytes have to be transcoded (as far as can be told yet)."""
+        return self._decoder is not None
 
     def _decode_as(self, encoding: str) -> None:
         self.encoding = encoding

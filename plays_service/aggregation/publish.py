@@ -1,0 +1,31 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["publish", "sync_folder"]
+
+
+def publish(temporary: Path, path: Path, *, fsync: bool) -> None:
+    """Rename ``temporary`` to ``path``, both on one file system (POSIX ``rename`` is atomic).
+
+    With ``fsync`` the file survives a power cut from here on: its bytes are on the disk before its
+    name is, and the name when this returns.
+    """
+    if fsync:
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+    temporary.replace(path)
+    if fsync:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

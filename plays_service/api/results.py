@@ -1,0 +1,78 @@
+"""Answers to ``GET /result/<id>``."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import PurePath
+from typing import Final
+from urllib.parse import quote
+
+from aiohttp import web
+
+from plays_service.api.context import RUNNER, STOPPING, task_of
+from plays_service.api.errors import ApiError
+from plays_service.tasks import State, Task
+
+__all__ = ["get_result"]
+
+#: Longest time in seconds that a client can wait for the end of a task.
+LONGEST_WAIT: Final = 60.0
+
+#: Seconds after which asking again makes sense.
+_RETRY_AFTER: Final = "1"
+_PREFER_WAIT: Final = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?([^,;"\s]+)', re.IGNORECASE)
+
+
+async def get_result(request: web.Request) -> web.StreamResponse:
+    """The result, or the state of the task; with ``?wait=`` not before the task has ended."""
+    task = task_of(request)
+    seconds = _wait_seconds(request)
+    if seconds and not task.has_ended:
+        await _wait_for_end(task, request.app[STOPPING], seconds)
+    if task.state is State.SUCCESS:
+        return _file_response(request, task)
+    if task.has_ended:
+        return web.json_response({"state": task.state.value, "message": task.message})
+    return web.json_response(
+        {"state": State.PENDING.value, "message": "None"}, headers={"Retry-After": _RETRY_AFTER}
+    )
+
+
+def _file_response(request: web.Request, task: Task) -> web.FileResponse:
+    headers = {
+        "Content-Type": "text/csv; charset=utf-8",
+        "Content-Disposition": content_disposition(task.filename),
+    }
+    return web.FileResponse(request.app[RUNNER].store.result_of(task), headers=headers)
+
+
+def content_disposition(filename: str) -> str:
+    """The header that offers the result for download (RFC 6266; RFC 8187 beyond ASCII)."""
+    name = f"{PurePath(filename).stem or 'upload'}-totals.csv"
+    fallback = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in name)
+    header = f'attachment; filename="{fallback}"'
+    return header if fallback == name else f"{header}; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _wait_seconds(request: web.Request) -> float:
+    """Seconds from ``?wait=`` or ``Prefer: wait=`` (RFC 7240, section 4.3). Raises `ApiError`."""
+    text = request.query.get("wait")
+    if text is None:
+        match = _PREFER_WAIT.search(request.headers.get("Prefer", ""))
+        if match is None or not re.fullmatch(r"[0-9]{1,9}", match[1]):
+            return 0.0  # a preference that cannot be understood is ignored
+        text = match[1]
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        raise ApiError(400, "wait must be a number of seconds, such as ?wait=30 (at most 60)")
+    return min(float(text), LONGEST_WAIT)
+
+
+async def _wait_for_end(task: Task, stopping: asyncio.Event, seconds: float) -> None:
+    """Return when the task has ended, the service stops, or the time is over."""
+    waits = [asyncio.ensure_future(task.ended.wait()), asyncio.ensure_future(stopping.wait())]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

@@ -1,0 +1,52 @@
+"""``/tasks/<id>``: the whole task, and its end by the client."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from plays_service.api.context import RUNNER, task_of
+from plays_service.api.errors import ApiError
+from plays_service.tasks import DISK_FULL, State, Task
+
+__all__ = ["delete_task", "get_task"]
+
+
+async def get_task(request: web.Request) -> web.Response:
+    """Everything that a client may know of its task."""
+    return web.json_response(describe(task_of(request)))
+
+
+async def delete_task(request: web.Request) -> web.Response:
+    """Cancel a task that has not ended; remove one that has, with its result."""
+    task, runner = task_of(request), request.app[RUNNER]
+    try:
+        if await runner.cancel(task):
+            return web.json_response(describe(task))
+        await runner.remove(task)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise ApiError(507, "The server's disk is full; try again later") from error
+        raise
+    return web.Response(status=204)
+
+
+def describe(task: Task) -> dict[str, Any]:
+    """The task as JSON: times in ISO 8601, links to what can be fetched."""
+    links = {"self": f"/tasks/{task.id}"}
+    if task.state is not State.REVOKED:
+        links["result"] = f"/result/{task.id}"
+    return task.to_json() | {
+        "created": _iso(task.created),
+        "started": _iso(task.started),
+        "finished": _iso(task.finished),
+        "links": links,
+    }
+
+
+def _iso(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

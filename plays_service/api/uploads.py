@@ -1,0 +1,223 @@
+"""``/process_csv``: an upload on its way to the disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aiofiles
+from aiofiles.threadpool.binary import AsyncFileIO
+from aiohttp import ClientError, web
+
+from plays_service.aggregation import EncodingError, Transcoder
+from plays_service.api.context import RUNNER, SETTINGS
+from plays_service.api.errors import ApiError
+from plays_service.api.health import refuse_uploads
+from plays_service.api.multipart import MultipartError, MultipartReader, Part, boundary_of
+from plays_service.settings import Settings
+from plays_service.tasks import DISK_FULL, Task
+
+__all__ = ["process_csv"]
+
+_NO_FILE: Final = "No upload file sent"
+#: Types of a raw body that may be a CSV; none at all is what `curl -T` sends.
+_RAW_TYPES: Final = frozenset(
+    {
+        "",
+        "text/csv",
+        "text/plain",
+        "text/tab-separated-values",
+        "application/csv",
+        "application/octet-stream",
+        "application/vnd.ms-excel",
+    }
+)
+#: First bytes of files that people mistake for CSV, and what to do about them.
+_NOT_CSV: Final = {
+    b"\x1f\x8b": "The file is compressed with gzip; unpack it first (gunzip)",
+    b"\x28\xb5\x2f\xfd": "The file is compressed with zstd; unpack it first (unzstd)",
+    b"PK\x03\x04": "The file is a zip archive or a spreadsheet; save it as CSV first",
+}
+#: Closes the connection: what is left of the upload is not worth reading.
+_CLOSE: Final = {"Connection": "close"}
+
+
+@dataclass(slots=True)
+class _Upload:
+    """An upload that is being written; no task yet."""
+
+    folder: Path
+    file: AsyncFileIO
+    transcoder: Transcoder
+    limit: int  #: bytes
+    filename: str = "upload.csv"
+    size: int = 0  #: bytes received
+
+    async def write(self, data: bytes) -> None:
+        if self.size < 4:
+            _refuse_other_formats(data)
+        self.size += len(data)
+        if self.size > self.limit:
+            raise _too_large(self.limit)
+        if self.transcoder.decodes:  # takes long enough to stall the loop
+            data = await asyncio.to_thread(self.transcoder.feed, data)
+        else:
+            data = self.transcoder.feed(data)
+        await self.file.write(data)
+
+    async def finish(self) -> None:
+        await self.file.write(self.transcoder.finish())
+
+
+async def process_csv(request: web.Request) -> web.Response:
+    """Take a file and answer with the id of its task."""
+    refuse_uploads(request.app)
+    transcoder, skip_errors = _options(request)
+    if not request.can_read_body:
+        raise ApiError(400, _NO_FILE)
+    runner = request.app[RUNNER]
+    async with _receive(request, transcoder) as upload:
+        task = Task(
+            filename=upload.filename,
+            bytes=upload.size,
+            encoding=transcoder.encoding,
+            skip_errors=skip_errors,
+        )
+        await runner.accept(upload.folder, task)
+    return web.json_response(
+        {"task_id": str(task.id)}, headers={"Location": f"/result/{task.id}"}
+    )
+
+
+@asynccontextmanager
+async def _receive(request: web.Request, transcoder: Transcoder) -> AsyncIterator[_Upload]:
+    """The whole upload, on disk; gone again unless the ``with`` block made it a task."""
+    settings, store = request.app[SETTINGS], request.app[RUNNER].store
+    if (request.content_length or 0) > settings.max_upload_size + _FORM_OVERHEAD:
+        raise _too_large(settings.max_upload_size)
+    folder = None
+    try:
+        folder = await asyncio.to_thread(store.begin_upload)
+        async with aiofiles.open(folder / "input.csv", "wb", buffering=0) as file:
+            upload = _Upload(folder, file, transcoder, settings.max_upload_size)
+            await _read_body(request, upload)
+            await upload.finish()
+        yield upload
+    except BaseException as error:
+        if folder is not None:
+            await asyncio.to_thread(store.discard_upload, folder)
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            raise ApiError(
+                507, "The server's disk is full; try again later", _CLOSE
+            ) from error
+        raise
+
+
+#: What a form may add to the size of the file, in bytes.
+_FORM_OVERHEAD: Final = 64 << 10
+
+
+def _options(request: web.Request) -> tuple[Transcoder, bool]:
+    """What the query asks for. Raises `ApiError` 400."""
+    on_error = request.query.get("on_error", "fail")
+    if on_error not in ("fail", "skip"):
+        raise ApiError(400, "on_error must be fail or skip")
+    try:
+        return Transcoder(request.query.get("encoding")), on_error == "skip"
+    except EncodingError as error:
+        raise ApiError(400, str(error)) from None
+
+
+async def _read_body(request: web.Request, upload: _Upload) -> None:
+    content_type = request.content_type if "Content-Type" in request.headers else ""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise ApiError(415, f"Compressed uploads are not taken; {_usage(request)}", _CLOSE)
+    chunks = _chunks(request)
+    if content_type == "multipart/form-data":
+        try:
+            await _read_form(request, chunks, upload)
+        except MultipartError as error:
+            raise ApiError(400, str(error), _CLOSE) from None
+    elif content_type in _RAW_TYPES:
+        upload.filename = _raw_filename(request)
+        async for chunk in chunks:
+            await upload.write(chunk)
+        if not upload.size:
+            raise ApiError(400, _NO_FILE)
+    else:
+        raise ApiError(
+            415, f"A body of type {content_type[:100]} is not taken; {_usage(request)}", _CLOSE
+        )
+
+
+async def _read_form(
+    request: web.Request, chunks: AsyncIterator[bytes], upload: _Upload
+) -> None:
+    reader = MultipartReader(chunks, boundary_of(request.headers["Content-Type"]))
+    found = False
+    while part := await reader.next_part():
+        if part.name != "file":
+            continue
+        if part.filename is None:
+            raise ApiError(400, f'{_NO_FILE}: the field "file" holds text; {_usage(request)}', _CLOSE)
+        if found:
+            raise ApiError(400, "Two files in one request; send each in its own", _CLOSE)
+        found = await _read_part(part, upload)
+    if not found:
+        raise ApiError(400, _NO_FILE)
+
+
+async def _read_part(part: Part, upload: _Upload) -> bool:
+    """Write the part; False where it is what a browser sends for no file chosen."""
+    async for chunk in part:
+        await upload.write(chunk)
+    upload.filename = part.filename or upload.filename
+    return bool(part.filename or upload.size)
+
+
+async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
+    """The body as it arrives. Raises `ApiError` where it stops arriving."""
+    timeout = request.app[SETTINGS].upload_timeout
+    while True:
+        try:
+            async with asyncio.timeout(timeout):
+                chunk = await request.content.readany()
+        except TimeoutError:
+            raise ApiError(
+                408, f"Nothing came for {timeout:g} s; send the file again", _CLOSE
+            ) from None
+        except (ClientError, web.RequestPayloadError) as error:
+            raise ApiError(400, f"The upload ended early: {error}", _CLOSE) from None
+        if not chunk:
+            return
+        yield chunk
+
+
+def _raw_filename(request: web.Request) -> str:
+    """The name of a raw body, if the path or the query has one; never used as a path."""
+    name = request.match_info.get("filename") or request.query.get("filename", "")
+    return name.replace("\\", "/").rpartition("/")[2] or "upload.csv"
+
+
+def _refuse_other_formats(head: bytes) -> None:
+    for magic, message in _NOT_CSV.items():
+        if head.startswith(magic):
+            raise ApiError(415, message, _CLOSE)
+
+
+def _too_large(limit: int) -> ApiError:
+    return ApiError(
+        413, f"The file is larger than {limit} bytes, the most that this service takes", _CLOSE
+    )
+
+
+def _usage(request: web.Request) -> str:
+    url = request.url.with_query(None)
+    return (
+        f"send the file with: curl --form 'file=@plays.csv' {url} "
+        f"or: curl --header 'Content-Type: text/csv' --data-binary @plays.csv {url}"
+    )

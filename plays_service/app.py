@@ -1,0 +1,89 @@
+"""The application, wired: settings → store and runner → routes; and the server around it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator
+from typing import Final
+
+from aiohttp import web
+
+from plays_service import __version__
+from plays_service.api import RUNNER, SETTINGS, STOPPING, add_routes, errors_as_json
+from plays_service.settings import Settings
+from plays_service.tasks import TaskRunner, TaskStore
+
+__all__ = ["create_app", "serve"]
+
+_log = logging.getLogger(__name__)
+
+#: Bytes that a connection may hold of an upload before the client is made to wait (about twice).
+_READ_BUFFER_SIZE: Final = 256 << 10
+
+
+def create_app(settings: Settings) -> web.Application:
+    """The whole service as an aiohttp application."""
+    app = web.Application(middlewares=[errors_as_json])
+    app[SETTINGS] = settings
+    app.cleanup_ctx.append(_run_tasks)
+    app.on_shutdown.append(_stop_waiting)
+    add_routes(app)
+    return app
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Then: not ready, no new connections, no new uploads; what is being uploaded may finish (for
+    ``stop_timeout`` seconds); segments under way finish; the rest goes on at the next start.
+    Raises `OSError` where the address is taken, `DataFolderError` where the data folder is.
+    """
+    app = create_app(settings)
+    runner = web.AppRunner(
+        app,
+        shutdown_timeout=settings.stop_timeout,
+        read_bufsize=_READ_BUFFER_SIZE,
+        auto_decompress=False,  # it has no limit
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
+        await site.start()
+        _log.info("plays_service %s on %s", __version__, _addresses(runner))
+        await _stop_signal()
+        _log.info("stopping")
+        app[STOPPING].set()
+    finally:
+        await runner.cleanup()
+
+
+async def _run_tasks(app: web.Application) -> AsyncIterator[None]:
+    settings = app[SETTINGS]
+    app[STOPPING] = asyncio.Event()
+    store = TaskStore(settings.data_dir, fsync=settings.fsync)
+    await asyncio.to_thread(store.open)
+    try:
+        app[RUNNER] = TaskRunner(store, settings)
+        await app[RUNNER].start()
+        yield
+        await app[RUNNER].stop()
+    finally:
+        store.close()
+
+
+async def _stop_waiting(app: web.Application) -> None:
+    app[STOPPING].set()
+
+
+async def _stop_signal() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+def _addresses(runner: web.AppRunner) -> str:
+    return ", ".join(f"http://{address[0]}:{address[1]}" for address in runner.addresses)

@@ -1,0 +1,101 @@
+"""The command ``plays-service``.
+
+Imports are inside the commands: every worker process imports this module anew, and must not load
+a web server for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from plays_service import __version__
+from plays_service.settings import Settings, SettingsError, settings_table
+
+if TYPE_CHECKING:
+    from plays_service.aggregation import Summary
+
+__all__ = ["main"]
+
+
+@click.group()
+@click.version_option(__version__, prog_name="plays-service")
+def main() -> None:
+    """Totals per song and date from CSV files of plays, of any size."""
+
+
+def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for setting in reversed(settings_table()):
+        help_text = f"{setting.help}  [{setting.variable}; default: {setting.default}]"
+        command = click.option(setting.flag, setting.name, metavar="VALUE", help=help_text)(command)
+    return command
+
+
+@main.command()
+@_settings_options
+def serve(**flags: str | None) -> None:
+    """Start the service. Every flag is also an environment variable; the flag wins."""
+    import asyncio
+    import logging
+
+    from plays_service.app import serve
+    from plays_service.tasks import DataFolderError
+
+    settings = _load_settings(flags)
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        asyncio.run(serve(settings))
+    except DataFolderError as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot serve on {settings.host}:{settings.port}: {error.strerror or error}; "
+            "is another service there? PLAYS_PORT sets another port"
+        ) from error
+
+
+@main.command()
+@click.argument("path", metavar="IN", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True,
+              help="Where the totals go.")
+@click.option("--encoding", help="Encoding of IN, if it is not UTF-8 (or UTF-16 with a BOM).")
+@click.option("--on-error", type=click.Choice(["fail", "skip"]), default="fail", show_default=True,
+              help="Whether a bad record ends the work or is dropped.")
+def aggregate(path: Path, output: Path, encoding: str | None, on_error: str) -> None:
+    """Aggregate a file here, without a service. Uses the settings for workers and memory."""
+    from plays_service.aggregation import EncodingError
+    from plays_service.offline import aggregate_offline
+
+    settings = _load_settings({})
+    try:
+        summary = aggregate_offline(
+            path, output, settings, encoding=encoding, skip_errors=on_error == "skip"
+        )
+    except (EncodingError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    _report(summary, path)
+
+
+def _report(summary: Summary, path: Path) -> None:
+    if summary.error is not None:
+        raise click.ClickException(f"{path}: {summary.error}")
+    for error in summary.errors:
+        click.echo(f"{path}: skipped: {error}", err=True)
+    skipped = f", {summary.skipped} bad records skipped" if summary.skipped else ""
+    click.echo(f"{summary.rows} records in {summary.groups} groups{skipped}", err=True)
+
+
+def _load_settings(flags: dict[str, str | None]) -> Settings:
+    try:
+        return Settings.load(os.environ, flags)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,74 @@
+"""The service's pipeline without the service: one file here, one result there."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from plays_service.aggregation import Summary, Transcoder
+from plays_service.settings import Settings
+from plays_service.tasks import FairQueue, Work, WorkerPool, run_pipeline
+
+__all__ = ["aggregate_offline"]
+
+_BLOCK_SIZE: Final = 1 << 20
+
+
+def aggregate_offline(
+    path: Path, output: Path, settings: Settings, *, encoding: str | None, skip_errors: bool
+) -> Summary:
+    """Aggregate ``path`` into ``output``, which appears whole or not at all.
+
+    A summary with an error comes without an output. Partials go to a temporary folder beside the
+    output. Raises `EncodingError` and `OSError`.
+    """
+    transcoder = Transcoder(encoding)
+    with tempfile.TemporaryDirectory(prefix=".plays-", dir=output.parent) as folder:
+        work = Work(
+            input=_as_utf8(path, transcoder, Path(folder)),
+            result=output.absolute(),
+            folder=Path(folder) / "work",
+            encoding=transcoder.encoding,
+            skip_errors=skip_errors,
+            seed=secrets.randbits(64),
+            segment_size=settings.segment_size,
+            memory=settings.worker_memory,
+            fsync=settings.fsync,
+        )
+        return asyncio.run(_run(work, settings.workers))
+
+
+def _as_utf8(path: Path, transcoder: Transcoder, folder: Path) -> Path:
+    """The file itself, or a transcoded copy."""
+    with path.open("rb") as source:
+        head = transcoder.feed(source.read(_BLOCK_SIZE))
+        if not transcoder.decodes:
+            return path.absolute()
+        copy = folder / "input.csv"
+        with copy.open("wb") as target:
+            target.write(head)
+            _transcode(source, target, transcoder)
+    return copy
+
+
+def _transcode(source: BinaryIO, target: BinaryIO, transcoder: Transcoder) -> None:
+    while block := source.read(_BLOCK_SIZE):
+        target.write(transcoder.feed(block))
+    target.write(transcoder.finish())
+
+
+async def _run(work: Work, workers: int) -> Summary:
+    pool = WorkerPool(workers)
+    queue = FairQueue(workers + 1)
+
+    async def call(function: Callable[..., Any], *args: Any) -> Any:
+        return await queue.run("the only task", lambda: pool.call(function, *args))
+
+    try:
+        return await run_pipeline(call, work, lambda *_: None)
+    finally:
+        pool.close()

@@ -1,0 +1,195 @@
+"""Every setting of the service, in one typed place.
+
+A setting is an environment variable ``PLAYS_<NAME>`` and a flag ``--<name>`` of ``serve``; the flag
+wins. Sizes and times take units: ``512MiB``, ``1.5GiB``, ``24h``, ``90s``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+__all__ = ["Setting", "Settings", "SettingsError", "parse_duration", "parse_size", "settings_table"]
+
+_SIZE_UNITS: Final = {
+    "": 1, "b": 1,
+    "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
+    "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40,
+    "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+}  # fmt: skip
+_TIME_UNITS: Final = {"ms": 0.001, "": 1, "s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
+_QUANTITY: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
+_SWITCHES: Final = {
+    "1": True, "true": True, "yes": True, "on": True,
+    "0": False, "false": False, "no": False, "off": False, "": False,
+}  # fmt: skip
+
+
+class SettingsError(ValueError):
+    """A setting has a value that it cannot take; the text says which and what it could be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What people need to know of one setting."""
+
+    name: str
+    default: str  #: as a person would write it
+    help: str
+
+    @property
+    def variable(self) -> str:
+        """Name of the environment variable."""
+        return "PLAYS_" + self.name.upper()
+
+    @property
+    def flag(self) -> str:
+        """Name of the flag of ``serve``."""
+        return "--" + self.name.replace("_", "-")
+
+
+def parse_size(text: str) -> int:
+    """Bytes in ``64MiB``, ``1.5 GB``, ``4096``. Raises `ValueError`."""
+    return int(_parse_quantity(text, _SIZE_UNITS, "a size such as 512MiB"))
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in ``24h``, ``90s``, ``500ms``, ``30``. Raises `ValueError`."""
+    return _parse_quantity(text, _TIME_UNITS, "a time such as 24h or 30s")
+
+
+def _parse_quantity(text: str, units: Mapping[str, float], what: str) -> float:
+    match = _QUANTITY.fullmatch(text.strip())
+    if match is None or match[2].lower() not in units:
+        raise ValueError(f"is not {what}")
+    return float(match[1]) * units[match[2].lower()]
+
+
+def _parse_switch(text: str) -> bool:
+    try:
+        return _SWITCHES[text.strip().lower()]
+    except KeyError:
+        raise ValueError("is neither 1 nor 0") from None
+
+
+def _parse_count(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
+        raise ValueError("is not a whole number of at least 1")
+    return int(text)
+
+
+def _parse_port(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65535:
+        raise ValueError("is not a port (0 to 65535; 0 takes any free one)")
+    return int(text)
+
+
+def _positive_size(text: str) -> int:
+    size = parse_size(text)
+    if size < 1:
+        raise ValueError("must be more than 0")
+    return size
+
+
+def _worker_memory(text: str) -> int:
+    size = parse_size(text)
+    if size < 16 << 20:
+        raise ValueError("must be at least 16MiB")
+    return size
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"is none of: {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def _cores() -> int:
+    """Cores that this process may use (a container may have fewer than the machine)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _setting(parse: Callable[[str], Any], default: str, doc: str) -> Any:
+    metadata = {"parse": parse, "default": default, "help": doc}
+    make = _cores if default == "cores" else lambda: parse(default)
+    return field(default_factory=make, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings, parsed and checked. Sizes are in bytes, times in seconds."""
+
+    host: str = _setting(str, "127.0.0.1", "Address to listen on; the image sets 0.0.0.0.")
+    port: int = _setting(_parse_port, "8000", "Port to listen on.")
+    data_dir: Path = _setting(
+        Path, "./data", "Folder for uploads, tasks and results; the image sets /data."
+    )
+    workers: int = _setting(_parse_count, "cores", "Worker processes that aggregate.")
+    worker_memory: int = _setting(
+        _worker_memory, "512MiB", "Memory that one worker may use for its groups, about."
+    )
+    segment_size: int = _setting(
+        _positive_size, "64MiB", "Files larger than this are aggregated in segments of this size."
+    )
+    max_upload_size: int = _setting(
+        _positive_size, "1TiB", "Largest upload; a larger one is answered 413."
+    )
+    max_queued_tasks: int = _setting(
+        _parse_count, "10000", "Unfinished tasks at once; an upload beyond is answered 503."
+    )
+    upload_timeout: float = _setting(
+        parse_duration, "60s", "An upload that sends nothing for this long is answered 408."
+    )
+    result_ttl: float = _setting(
+        parse_duration, "24h", "How long results, failures and cancelled tasks are kept."
+    )
+    stop_timeout: float = _setting(
+        parse_duration, "25s", "On SIGTERM, how long uploads in progress may take to finish."
+    )
+    fsync: bool = _setting(
+        _parse_switch, "0", "1: tasks and results survive a power cut too; the image sets it."
+    )
+    log_level: str = _setting(
+        _one_of("debug", "info", "warning", "error"), "info", "How much is logged, to stderr."
+    )
+
+    @classmethod
+    def load(
+        cls, environ: Mapping[str, str], overrides: Mapping[str, str | None] | None = None
+    ) -> Settings:
+        """Settings from environment variables and, before them, ``overrides`` by name.
+
+        Raises `SettingsError`.
+        """
+        values = {}
+        for setting, spec in zip(settings_table(), fields(cls), strict=True):
+            text = (overrides or {}).get(setting.name)
+            source = setting.flag
+            if text is None:
+                text, source = environ.get(setting.variable), setting.variable
+            if text is None:
+                continue
+            values[setting.name] = _parse(spec, text, source)
+        return cls(**values)
+
+
+def _parse(spec: Field[Any], text: str, source: str) -> Any:
+    try:
+        return spec.metadata["parse"](text)
+    except ValueError as error:
+        raise SettingsError(f"{source}: {text!r} {error}") from None
+
+
+def settings_table() -> tuple[Setting, ...]:
+    """All settings, in the order in which people should read them."""
+    return tuple(
+        Setting(spec.name, spec.metadata["default"], spec.metadata["help"])
+        for spec in fields(Settings)
+    )

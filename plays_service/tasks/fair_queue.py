@@ -1,0 +1,65 @@
+"""The queue in front of the executor: tasks take turns, call by call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, TypeVar
+
+__all__ = ["FairQueue"]
+
+R = TypeVar("R")
+
+
+class FairQueue:
+    """Lets at most ``slots`` calls run at once, and the tasks that wait take turns.
+
+    So a task of one call runs between two calls of a task of thousands.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self._free = slots
+        self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return sum(len(calls) for calls in self._waiting.values())
+
+    async def run(self, turn_of: Hashable, start: Callable[[], Awaitable[R]]) -> R:
+        """Await ``start()`` when it is the turn of ``turn_of``.
+
+        A cancelled call keeps its slot until what it started has really ended, and ends only
+        then: whoever awaited it can rely on nothing being written any more.
+        """
+        await self._acquire(turn_of)
+        running = asyncio.ensure_future(start())
+        running.add_done_callback(lambda _: self._release())
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait([running])
+            raise
+
+    async def _acquire(self, turn_of: Hashable) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(turn_of, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._release()  # the slot had just been given
+            raise
+
+    def _release(self) -> None:
+        while self._waiting:
+            turn_of, calls = self._waiting.popitem(last=False)
+            turn = calls.popleft()
+            if calls:
+                self._waiting[turn_of] = calls  # to the end of the line
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1

@@ -1,0 +1,209 @@
+"""Taking tasks from PENDING to their end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from plays_service.aggregation import Summary
+from plays_service.settings import Settings
+from plays_service.tasks.fair_queue import FairQueue
+from plays_service.tasks.pipeline import Work, run_pipeline
+from plays_service.tasks.registry import TaskRegistry
+from plays_service.tasks.store import DISK_FULL, TaskStore
+from plays_service.tasks.task import State, Task
+from plays_service.tasks.worker_pool import WorkerDiedError, WorkerPool
+
+__all__ = ["TaskRunner"]
+
+_log = logging.getLogger(__name__)
+
+_CANCELLED: Final = "The task was cancelled"
+#: Seconds.
+_SAVE_AGAIN: Final = 1.0
+_SWEEP_AT_LEAST_EVERY: Final = 60.0
+
+
+class TaskRunner:
+    """Runs tasks, keeps their state safe, and forgets them when they expire.
+
+    A state is on disk before anyone is told: what a client has seen is still true after a crash.
+    """
+
+    def __init__(self, store: TaskStore, settings: Settings) -> None:
+        self.registry = TaskRegistry()
+        self.store = store
+        self._settings = settings
+        self._pool = WorkerPool(settings.workers)
+        # One call more than workers, so that none waits for this process between two calls.
+        self._queue = FairQueue(settings.workers + 1)
+        self._running: dict[UUID, asyncio.Task[None]] = {}
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Take up the tasks on disk: ended ones are known again, the others go on."""
+        for task in await asyncio.to_thread(lambda: list(self.store.load())):
+            self.registry.add(task)
+            if task.has_ended:
+                await asyncio.to_thread(self.store.clean, task)
+            else:
+                task.state, task.progress = State.PENDING, 0.0
+                self._run_soon(task)
+        _log.info("%d tasks on disk, %d to go on", len(self.registry), len(self._running))
+        self._sweeper = asyncio.create_task(self._sweep())
+
+    async def stop(self) -> None:
+        """Stop after the calls under way; what has not ended goes on at the next start."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        running = list(self._running.values())
+        for one in running:
+            one.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.to_thread(self._pool.close)
+
+    async def accept(self, upload: Path, task: Task) -> None:
+        """Make an upload a task; when this returns it will never be lost. Raises `OSError`."""
+        await asyncio.to_thread(self.store.accept, upload, task)
+        self.registry.add(task)
+        self._run_soon(task)
+
+    async def cancel(self, task: Task) -> bool:
+        """End a task as REVOKED; False where it has ended already. Raises `OSError`.
+
+        Work under way ends with its segment.
+        """
+        revoked = await self._end(task, State.REVOKED, _CANCELLED)
+        if revoked and (running := self._running.get(task.id)) is not None:
+            running.cancel()
+        return revoked
+
+    async def remove(self, task: Task) -> None:
+        """Forget an ended task and delete its result."""
+        running = self._running.get(task.id)
+        if running is not None:  # its last calls still write into its folder
+            await asyncio.gather(running, return_exceptions=True)
+        if self.registry.get(task.id) is task:
+            self.registry.remove(task)
+            await asyncio.to_thread(self.store.remove, task)
+
+    @property
+    def queued(self) -> int:
+        """Calls that wait for a worker."""
+        return len(self._queue)
+
+    @property
+    def worker_restarts(self) -> int:
+        """How often workers died and were replaced."""
+        return self._pool.restarts
+
+    def _run_soon(self, task: Task) -> None:
+        running = asyncio.create_task(self._run(task), name=f"task {task.id}")
+        self._running[task.id] = running
+        running.add_done_callback(lambda _: self._running.pop(task.id, None))
+
+    async def _run(self, task: Task) -> None:
+        try:
+            summary = await run_pipeline(self._caller(task), self._work(task), _reporter(task))
+        except Exception as error:
+            await self._end_surely(task, State.FAILURE, _reason(task, error))
+        except asyncio.CancelledError:
+            if not task.has_ended:
+                raise  # the service stops; the task goes on when it starts again
+        else:
+            task.count(summary)
+            if summary.error is not None:
+                await self._end_surely(task, State.FAILURE, str(summary.error))
+            else:
+                await self._end_surely(task, State.SUCCESS, "None")
+        await asyncio.to_thread(self.store.clean, task)
+
+    def _caller(self, task: Task) -> Callable[..., Any]:
+        async def call(function: Callable[..., Any], *args: Any) -> Any:
+            def start() -> Any:
+                if task.state is State.PENDING:
+                    task.state, task.started = State.STARTED, task.started or time.time()
+                return self._pool.call(function, *args)
+
+            return await self._queue.run(task.id, start)
+
+        return call
+
+    def _work(self, task: Task) -> Work:
+        return Work(
+            input=self.store.input_of(task),
+            result=self.store.result_of(task),
+            folder=self.store.work_of(task),
+            encoding=task.encoding,
+            skip_errors=task.skip_errors,
+            seed=task.seed,
+            segment_size=self._settings.segment_size,
+            memory=self._settings.worker_memory,
+            fsync=self._settings.fsync,
+        )
+
+    async def _end(self, task: Task, state: State, message: str) -> bool:
+        """Give the task its one final state; False where it has one already. Raises `OSError`."""
+        async with task.ending:
+            if task.has_ended:
+                return False
+            progress = 1.0 if state is State.SUCCESS else task.progress
+            end = replace(
+                task, state=state, message=message, finished=time.time(), progress=progress
+            )
+            await asyncio.to_thread(self.store.save, end)
+            task.state, task.message, task.finished = end.state, end.message, end.finished
+            task.progress = progress
+        task.ended.set()
+        _log.info("task %s: %s", task.id, state)
+        return True
+
+    async def _end_surely(self, task: Task, state: State, message: str) -> None:
+        """`_end`, however long the disk takes to have room for it."""
+        while True:
+            try:
+                await self._end(task, state, message)
+            except OSError as error:
+                _log.error("task %s: cannot write its state, will try again: %s", task.id, error)
+                await asyncio.sleep(_SAVE_AGAIN)
+            else:
+                return
+
+    async def _sweep(self) -> None:
+        """Remove what has expired, again and again."""
+        ttl = self._settings.result_ttl
+        while True:
+            for task in self.registry:
+                if task.finished is not None and task.finished + ttl < time.time():
+                    try:
+                        await self.remove(task)
+                    except OSError as error:
+                        _log.error("cannot remove expired task %s: %s", task.id, error)
+            await asyncio.sleep(min(max(ttl / 10, 0.1), _SWEEP_AT_LEAST_EVERY))
+
+
+def _reporter(task: Task) -> Callable[[float, Summary], None]:
+    def report(progress: float, summary: Summary) -> None:
+        task.progress = max(task.progress, progress)
+        if summary.error is None:
+            task.count(summary)
+
+    return report
+
+
+def _reason(task: Task, error: Exception) -> str:
+    """What a client is told of a failure that is not the file's fault."""
+    if isinstance(error, WorkerDiedError):
+        _log.error("task %s: %s", task.id, error)
+        return f"The file could not be aggregated: {error}"
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        _log.error("task %s: %s", task.id, error)
+        return "The server has no disk space left for this task; upload it again later"
+    _log.error("task %s failed", task.id, exc_info=error)
+    return "The service failed at this task (not the file's fault); upload it again"

@@ -1,0 +1,168 @@
+"""Tasks on disk: what makes them survive the process.
+
+::
+
+    <data_dir>/incoming/<id>/input.csv              an upload under way; no task yet
+    <data_dir>/tasks/<id>/task.json                 the state
+                         /input.csv                 until the task has ended
+                         /work/                     partials, runs; until the task has ended
+                         /result.csv                from SUCCESS on
+    <data_dir>/trash/                               removed, not yet deleted
+    <data_dir>/set_aside/                           what start-up could not make sense of
+
+An upload becomes a task by one rename of its folder; a state changes by one rename of its file.
+So whatever happens, each is either there or not.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from plays_service.aggregation.publish import publish, sync_folder
+from plays_service.tasks.task import State, Task
+
+__all__ = ["DISK_FULL", "DataFolderError", "TaskStore"]
+
+#: Error numbers that mean: no room.
+DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+_log = logging.getLogger(__name__)
+
+
+class DataFolderError(RuntimeError):
+    """The data folder cannot be used; the text says why."""
+
+
+class TaskStore:
+    """The folders of tasks below one data folder. Every method may block on the disk."""
+
+    def __init__(self, data_dir: Path, *, fsync: bool) -> None:
+        self._root = data_dir.absolute()
+        self._incoming = self._root / "incoming"
+        self._tasks = self._root / "tasks"
+        self._trash = self._root / "trash"
+        self._set_aside = self._root / "set_aside"
+        self._fsync = fsync
+        self._lock: int | None = None
+
+    def open(self) -> None:
+        """Make the folders, lock them, clear what an earlier process left half-done.
+
+        Raises `DataFolderError` where the folder cannot be written or another service has it.
+        """
+        try:
+            for folder in (self._incoming, self._tasks, self._trash):
+                folder.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise DataFolderError(
+                f"another service uses the data folder {self._root}; "
+                "stop it, or give this one its own PLAYS_DATA_DIR"
+            ) from None
+        except OSError as error:
+            self.close()
+            raise DataFolderError(f"cannot use the data folder {self._root}: {error}") from error
+        for leftover in (*self._incoming.iterdir(), *self._trash.iterdir()):
+            _delete(leftover)
+
+    def close(self) -> None:
+        """Give up the lock. (The system does so too when the process dies.)"""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def begin_upload(self) -> Path:
+        """A new folder for an upload: the input belongs into its ``input.csv``."""
+        folder = self._incoming / uuid4().hex
+        folder.mkdir()
+        return folder
+
+    def discard_upload(self, upload: Path) -> None:
+        """Forget an upload that becomes no task."""
+        _delete(upload)
+
+    def accept(self, upload: Path, task: Task) -> None:
+        """Make the upload a task. When this returns, the task survives the process."""
+        if self._fsync:
+            with (upload / "input.csv").open("rb") as file:
+                os.fsync(file.fileno())
+        self._write_state(upload, task)
+        upload.rename(self.folder(task))
+        if self._fsync:
+            sync_folder(self._tasks)
+
+    def save(self, task: Task) -> None:
+        """Write the task's state, atomically."""
+        self._write_state(self.folder(task), task)
+
+    def clean(self, task: Task) -> None:
+        """Delete all of an ended task but its state and, after SUCCESS, its result."""
+        folder = self.folder(task)
+        if task.state is not State.SUCCESS:
+            self.result_of(task).unlink(missing_ok=True)
+        (folder / "input.csv").unlink(missing_ok=True)
+        _delete(folder / "work")
+
+    def remove(self, task: Task) -> None:
+        """Delete a task and all that belongs to it."""
+        doomed = self._trash / uuid4().hex
+        self.folder(task).rename(doomed)  # at once, so that a crash leaves no half of a task
+        _delete(doomed)
+
+    def load(self) -> Iterator[Task]:
+        """Every task on disk. What is no task is set aside, with a line in the log."""
+        for folder in self._tasks.iterdir():
+            try:
+                task = Task.from_json(json.loads((folder / "task.json").read_bytes()))
+                if folder != self.folder(task):
+                    raise ValueError("the folder has another name than the task")
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                self._set_aside.mkdir(exist_ok=True)
+                target = self._set_aside / f"{folder.name}.{uuid4().hex[:8]}"
+                folder.rename(target)
+                _log.warning("%s is not a task (%r); set aside as %s", folder, error, target)
+            else:
+                yield task
+
+    def folder(self, task: Task) -> Path:
+        """The task's folder."""
+        return self._tasks / str(task.id)
+
+    def input_of(self, task: Task) -> Path:
+        """Where the task's input lies until it has ended."""
+        return self.folder(task) / "input.csv"
+
+    def work_of(self, task: Task) -> Path:
+        """The task's folder for partials and runs."""
+        return self.folder(task) / "work"
+
+    def result_of(self, task: Task) -> Path:
+        """Where the task's result lies once it has succeeded."""
+        return self.folder(task) / "result.csv"
+
+    def _write_state(self, folder: Path, task: Task) -> None:
+        temporary = folder / "task.json.tmp"
+        temporary.write_text(json.dumps(task.to_json()), encoding="utf-8")
+        publish(temporary, folder / "task.json", fsync=self._fsync)
+
+
+def _delete(path: Path) -> None:
+    """Delete a file or a folder; a failure is for the log and the next start."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning("cannot delete %s: %s", path, error)

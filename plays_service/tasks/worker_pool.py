@@ -1,0 +1,96 @@
+"""Worker processes that may die without taking the service, or other tasks, with them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from typing import Any, Final, TypeVar
+
+__all__ = ["WorkerDiedError", "WorkerPool"]
+
+_log = logging.getLogger(__name__)
+R = TypeVar("R")
+
+#: How often a call may lose its worker before it is given up.
+ATTEMPTS: Final = 3
+
+
+class WorkerDiedError(RuntimeError):
+    """A call cost its worker's life every time."""
+
+
+class WorkerPool:
+    """Runs calls in processes. A process that dies costs its calls a retry.
+
+    A broken `ProcessPoolExecutor` stays broken and does not say which call broke it. So the pool
+    is replaced, and each call that was under way is repeated alone in a pool of its own: where
+    that breaks too, the culprit is found.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._pool = _make_pool(workers)
+        self._alone = asyncio.Lock()
+        self.restarts = 0  #: pools that had to be replaced
+
+    async def call(self, function: Callable[..., R], *args: Any) -> R:
+        """The result of ``function(*args)`` in a worker.
+
+        Raises what the function raises, and `WorkerDiedError`.
+        """
+        pool = self._pool
+        try:
+            return await asyncio.wrap_future(pool.submit(function, *args))
+        except BrokenProcessPool:
+            self._replace(pool)
+        async with self._alone:
+            for attempt in range(2, ATTEMPTS + 1):
+                _log.warning("a worker died; %s runs alone, try %d", function.__name__, attempt)
+                own = _make_pool(1)
+                try:
+                    return await asyncio.wrap_future(own.submit(function, *args))
+                except BrokenProcessPool:
+                    continue
+                finally:
+                    own.shutdown(wait=False)
+        raise WorkerDiedError(
+            f"its worker died {ATTEMPTS} times in a row (killed, or out of memory)"
+        )
+
+    def close(self) -> None:
+        """End the workers when their present calls are done; what waits is dropped."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _replace(self, broken: Executor) -> None:
+        if self._pool is broken:  # each call under way comes here; the first replaces
+            self.restarts += 1
+            self._pool = _make_pool(self._workers)
+            broken.shutdown(wait=False)
+
+
+def _make_pool(workers: int) -> ProcessPoolExecutor:
+    # Never by forking this process: it has an event loop and threads.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["plays_service.aggregation"])
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; we stop them
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    """A worker must not outlive a killed service and write beside its successor's workers."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,90 @@
+"""Fixtures for every level of test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from plays_service.aggregation import Summary, Transcoder
+from plays_service.tasks import Work, run_pipeline
+
+HOT100 = Path(__file__).parents[2] / "shared" / "data" / "hot100.csv"
+
+#: The example of the README, byte for byte.
+EXAMPLE = b"""Song,Date,Number of Plays
+Umbrella,2020-01-02,200
+Umbrella,2020-01-01,100
+In The End,2020-01-01,500
+Umbrella,2020-01-01,50
+In The End,2020-01-01,1000
+Umbrella,2020-01-02,50
+In The End,2020-01-02,500
+"""
+EXAMPLE_RESULT = b"""Song,Date,Total Number of Plays for Date
+Umbrella,2020-01-02,250
+Umbrella,2020-01-01,150
+In The End,2020-01-01,1500
+In The End,2020-01-02,500
+"""
+
+
+class Aggregate(Protocol):
+    """Runs the whole pipeline, in this process, on bytes as a client would send them."""
+
+    def __call__(
+        self,
+        data: bytes,
+        *,
+        encoding: str | None = None,
+        skip_errors: bool = False,
+        segment_size: int = 64 << 20,
+        memory: int = 512 << 20,
+        seed: int = 1,
+    ) -> tuple[bytes | None, Summary]: ...
+
+
+@pytest.fixture
+def aggregate(tmp_path: Path) -> Aggregate:
+    """Bytes in; the result's bytes (None where there is none) and the summary out."""
+    runs = 0
+
+    def run(
+        data: bytes,
+        *,
+        encoding: str | None = None,
+        skip_errors: bool = False,
+        segment_size: int = 64 << 20,
+        memory: int = 512 << 20,
+        seed: int = 1,
+    ) -> tuple[bytes | None, Summary]:
+        nonlocal runs
+        runs += 1
+        folder = tmp_path / f"run{runs}"
+        folder.mkdir()
+        transcoder = Transcoder(encoding)
+        (folder / "input.csv").write_bytes(transcoder.feed(data) + transcoder.finish())
+        work = Work(
+            input=folder / "input.csv",
+            result=folder / "result.csv",
+            folder=folder / "work",
+            encoding=transcoder.encoding,
+            skip_errors=skip_errors,
+            seed=seed,
+            segment_size=segment_size,
+            memory=memory,
+            fsync=False,
+        )
+        summary = asyncio.run(run_pipeline(_call_here, work, lambda *_: None))
+        result = work.result.read_bytes() if work.result.exists() else None
+        assert (result is None) == (summary.error is not None)
+        return result, summary
+
+    return run
+
+
+async def _call_here(function: Callable[..., Any], *args: Any) -> Any:
+    return function(*args)
