@@ -65,11 +65,21 @@ def serve(**flags: str | None) -> None:
 
 @main.command()
 @click.argument("path", metavar="IN", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True,
-              help="Where the totals go.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Where the totals go.",
+)
 @click.option("--encoding", help="Encoding of IN, if it is not UTF-8 (or UTF-16 with a BOM).")
-@click.option("--on-error", type=click.Choice(["fail", "skip"]), default="fail", show_default=True,
-              help="Whether a bad record ends the work or is dropped.")
+@click.option(
+    "--on-error",
+    type=click.Choice(["fail", "skip"]),
+    default="fail",
+    show_default=True,
+    help="Whether a bad record ends the work or is dropped.",
+)
 def aggregate(path: Path, output: Path, encoding: str | None, on_error: str) -> None:
     """Aggregate a file here, without a service. Uses the settings for workers and memory."""
     from plays_service.aggregation import EncodingError

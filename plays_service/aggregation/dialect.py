@@ -130,8 +130,10 @@ def _column_names(header: _Header, delimiter: bytes, encoding: str) -> list[str]
     if len(header.record) > RECORD_LIMIT:
         return None
     try:
-        return [decode(field, header.line, encoding) for field in
-                split_fields(header.record, delimiter, header.line)]
+        return [
+            decode(field, header.line, encoding)
+            for field in split_fields(header.record, delimiter, header.line)
+        ]
     except CsvError:
         return None
 
@@ -145,9 +147,7 @@ def _wanted() -> str:
     return ", ".join(f'"{column}"' for column in COLUMNS)
 
 
-def _header_error(
-    tried: list[tuple[int, list[str]]], header: _Header, encoding: str
-) -> CsvError:
+def _header_error(tried: list[tuple[int, list[str]]], header: _Header, encoding: str) -> CsvError:
     """What is wrong with a header, read with the delimiter that explains most of it."""
     if len(header.record) > RECORD_LIMIT:
         return CsvError(header.line, "the header is longer than 1 MiB; is this a CSV file?")

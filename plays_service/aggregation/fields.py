@@ -12,8 +12,15 @@ from plays_service.aggregation.errors import CsvError
 if TYPE_CHECKING:
     from plays_service.aggregation.dialect import Dialect
 
-__all__ = ["PLAYS_MAX", "PLAYS_MIN", "decode", "parse_date", "parse_plays", "read_values",
-           "split_fields"]
+__all__ = [
+    "PLAYS_MAX",
+    "PLAYS_MIN",
+    "decode",
+    "parse_date",
+    "parse_plays",
+    "read_values",
+    "split_fields",
+]
 
 #: Bounds of one number of plays: a signed 64-bit integer. Totals have no bounds.
 PLAYS_MIN: Final = -(1 << 63)
@@ -56,7 +63,8 @@ def split_fields(record: bytes, delimiter: bytes, line: int) -> list[bytes]:
     """
     if b'"' not in record:
         return record.split(delimiter)
-    fields, pos = [], 0
+    fields: list[bytes] = []
+    pos = 0
     while True:
         if record.startswith(b'"', pos):
             field, pos = _quoted_field(record, pos + 1, line)

@@ -8,10 +8,11 @@ The layout, everything little-endian::
 
     magic | block* | index entry* | note | trailer
 
-A block is five columns one after the other, each as wide as its largest number needs: first row
+A block is four columns one after the other, each as wide as its largest number needs: first row
 (byte offset, less the block's base), date (YYYYMMDD), total, length of the text; then all texts.
-A width of 0 means that all of the column is 0 and nothing is stored. An index entry is ``bucket, count, offset, size, base, widths``. The note is JSON. The trailer is the offset of
-the index, the number of blocks, the size of the note, the CRC-32 of index and note, the magic.
+A width of 0 means that all of the column is 0 and nothing is stored. An index entry is ``bucket,
+groups, offset, size, base, widths``. The note is JSON. The trailer is the offset of the index, the
+number of blocks, the size of the note, the CRC-32 of index and note, the magic.
 
 Files appear whole or not at all: written beside, then renamed.
 """
@@ -53,7 +54,7 @@ class Block(NamedTuple):
     """Where some groups of one bucket lie in a file."""
 
     bucket: int
-    count: int
+    groups: int
     offset: int
     size: int  #: bytes
     base: int  #: added to every first row
@@ -66,7 +67,7 @@ class Block(NamedTuple):
     def text_size(self) -> int:
         """Bytes of all texts."""
         widths = self.first_width + self.date_width + self.total_width + self.length_width
-        return self.size - self.count * widths
+        return self.size - self.groups * widths
 
 
 class GroupFileWriter:
@@ -79,22 +80,32 @@ class GroupFileWriter:
         self._index: list[Block] = []
         self._file = self._temporary.open("wb")
         self._offset = self._file.write(_MAGIC)
+        self._discarded = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
+        keep = False
         try:
-            if kind is None:
+            if kind is None and not self._discarded:
                 self._write_index()
+                keep = True
         finally:
             self._file.close()
-            if kind is not None:
+            if keep:
+                self._temporary.replace(self._path)
+            else:
                 self._temporary.unlink(missing_ok=True)
-        if kind is None:
-            self._temporary.replace(self._path)
+
+    def discard(self) -> None:
+        """Leave no file behind."""
+        self._discarded = True
 
     def write(self, bucket: int, groups: Sequence[Group]) -> None:
         """Append ``groups`` (at least one) as a block."""
@@ -147,7 +158,7 @@ class GroupFile:
         data = os.pread(self._file.fileno(), block.size, block.offset)
         if len(data) != block.size:
             raise DamagedFileError(f"{self._file.name} ends early")
-        pos, count = 0, block.count
+        pos, count = 0, block.groups
         columns = []
         for width, signed in zip(block[5:], (False, False, True, False), strict=True):
             columns.append(_unpack(data[pos : pos + count * width], width, count, signed=signed))

@@ -50,7 +50,7 @@ def _merge_partition(
     files: Sequence[GroupFile], partition: int, seed: int, budget: int
 ) -> Iterable[Groups]:
     blocks = [(file, block) for file in files for block in file.blocks.get(partition, ())]
-    cost = sum(GROUP_COST * block.count + block.text_size for _, block in blocks)
+    cost = sum(GROUP_COST * block.groups + block.text_size for _, block in blocks)
     passes = cost // budget + 1
     for share in range(passes):
         merged = Groups()
@@ -141,7 +141,11 @@ def write_ranges(runs: Sequence[Path], ranges: range, result: Path, offset: int)
         output = stack.enter_context(result.open("r+b"))
         output.seek(offset)
         for bucket in ranges:
-            rows = [row for file in files for block in file.blocks.get(bucket, ())
-                    for row in file.read(block)]
+            rows = [
+                row
+                for file in files
+                for block in file.blocks.get(bucket, ())
+                for row in file.read(block)
+            ]
             rows.sort()
             output.writelines(text for *_, text in rows)

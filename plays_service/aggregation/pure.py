@@ -34,21 +34,18 @@ def aggregate_segment(
     if (known := _summary_of(partial)) is not None:
         return known
     groups = Groups()
-    try:
-        with GroupFileWriter(partial) as file:
+    with GroupFileWriter(partial) as file:
 
-            def spill() -> None:
-                groups.write_partitions(file, seed)
-                groups.clear()
-
-            # the other half is for the buckets of a spill and for Python itself
-            summary = fold_segment(source, segment, groups, memory // 2, spill)
-            if summary.error is not None:
-                raise _BadSegment
+        def spill() -> None:
             groups.write_partitions(file, seed)
-            file.note = summary.to_json()
-    except _BadSegment:
-        pass
+            groups.clear()
+
+        # the other half is for the buckets of a spill and for Python itself
+        summary = fold_segment(source, segment, groups, memory // 2, spill)
+        spill()
+        file.note = summary.to_json()
+        if summary.error is not None:
+            file.discard()
     return summary
 
 
@@ -86,10 +83,6 @@ def _aggregate_large(
     for ranges, offset in plan_result([run], result, memory):
         write_ranges([run], ranges, result, offset)
     return replace(summary, groups=groups)
-
-
-class _BadSegment(Exception):
-    """Leaves no partial behind."""
 
 
 class _OutgrownError(Exception):

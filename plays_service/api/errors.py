@@ -22,9 +22,7 @@ _MESSAGES: Final = {
 class ApiError(Exception):
     """An answer with an error status, as ``{"message": ...}``."""
 
-    def __init__(
-        self, status: int, message: str, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.message = message

@@ -50,7 +50,7 @@ def _file_response(request: web.Request, task: Task) -> web.FileResponse:
 def content_disposition(filename: str) -> str:
     """The header that offers the result for download (RFC 6266; RFC 8187 beyond ASCII)."""
     name = f"{PurePath(filename).stem or 'upload'}-totals.csv"
-    fallback = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "_" for c in name)
+    fallback = re.sub(r'[^ -~]|["\\]', "_", name)
     header = f'attachment; filename="{fallback}"'
     return header if fallback == name else f"{header}; filename*=UTF-8''{quote(name, safe='')}"
 

@@ -18,7 +18,6 @@ from plays_service.api.context import RUNNER, SETTINGS
 from plays_service.api.errors import ApiError
 from plays_service.api.health import refuse_uploads
 from plays_service.api.multipart import MultipartError, MultipartReader, Part, boundary_of
-from plays_service.settings import Settings
 from plays_service.tasks import DISK_FULL, Task
 
 __all__ = ["process_csv"]
@@ -88,9 +87,7 @@ async def process_csv(request: web.Request) -> web.Response:
             skip_errors=skip_errors,
         )
         await runner.accept(upload.folder, task)
-    return web.json_response(
-        {"task_id": str(task.id)}, headers={"Location": f"/result/{task.id}"}
-    )
+    return web.json_response({"task_id": str(task.id)}, headers={"Location": f"/result/{task.id}"})
 
 
 @asynccontextmanager
@@ -111,9 +108,7 @@ async def _receive(request: web.Request, transcoder: Transcoder) -> AsyncIterato
         if folder is not None:
             await asyncio.to_thread(store.discard_upload, folder)
         if isinstance(error, OSError) and error.errno in DISK_FULL:
-            raise ApiError(
-                507, "The server's disk is full; try again later", _CLOSE
-            ) from error
+            raise ApiError(507, "The server's disk is full; try again later", _CLOSE) from error
         raise
 
 
@@ -154,16 +149,15 @@ async def _read_body(request: web.Request, upload: _Upload) -> None:
         )
 
 
-async def _read_form(
-    request: web.Request, chunks: AsyncIterator[bytes], upload: _Upload
-) -> None:
+async def _read_form(request: web.Request, chunks: AsyncIterator[bytes], upload: _Upload) -> None:
     reader = MultipartReader(chunks, boundary_of(request.headers["Content-Type"]))
     found = False
     while part := await reader.next_part():
         if part.name != "file":
             continue
         if part.filename is None:
-            raise ApiError(400, f'{_NO_FILE}: the field "file" holds text; {_usage(request)}', _CLOSE)
+            problem = f'{_NO_FILE}: the field "file" holds text'
+            raise ApiError(400, f"{problem}; {_usage(request)}", _CLOSE)
         if found:
             raise ApiError(400, "Two files in one request; send each in its own", _CLOSE)
         found = await _read_part(part, upload)

@@ -17,8 +17,8 @@ __all__ = [
     "TaskRegistry",
     "TaskRunner",
     "TaskStore",
+    "Work",
     "WorkerDiedError",
     "WorkerPool",
-    "Work",
     "run_pipeline",
 ]

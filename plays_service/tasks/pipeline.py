@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -151,15 +152,13 @@ class _Segmented:
             async for done, _ in written:
                 share_done = (1 - _MERGE_DONE) * done / (len(calls) + 1)
                 self._progress(_MERGE_DONE + share_done, self._summary)
-        await self._call(
-            partial(aggregation.publish, temporary, work.result, fsync=work.fsync)
-        )
+        await self._call(partial(aggregation.publish, temporary, work.result, fsync=work.fsync))
 
 
 def _shares(total: int, count: int) -> list[range]:
     """``range(total)`` in ``count`` parts of about the same length."""
     bounds = [total * i // count for i in range(count + 1)]
-    return [range(start, stop) for start, stop in zip(bounds, bounds[1:], strict=False)]
+    return [range(start, stop) for start, stop in pairwise(bounds)]
 
 
 @asynccontextmanager
