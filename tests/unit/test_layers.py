@@ -1,0 +1,54 @@
+"""Imports run one way: api → tasks → aggregation."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import plays_service
+
+PACKAGE = Path(plays_service.__file__).parent
+#: What each layer may import of the package, besides itself.
+ALLOWED = {
+    "aggregation": set(),
+    "tasks": {"aggregation", "settings"},
+    "api": {"aggregation", "tasks", "settings", "__version__"},
+}
+#: What each layer must not know at all.
+FORBIDDEN = {"aggregation": {"asyncio", "aiohttp", "aiofiles"}, "tasks": {"aiohttp", "aiofiles"}}
+
+
+def _imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("layer", ALLOWED)
+def test_a_layer_imports_only_what_lies_below(layer: str) -> None:
+    files = list((PACKAGE / layer).rglob("*.py"))
+    assert files
+    for path in files:
+        for name in _imports(path):
+            top, _, rest = name.partition(".")
+            if top == "plays_service":
+                part = rest.partition(".")[0]
+                assert part == layer or part in ALLOWED[layer], f"{path.name} imports {name}"
+            assert top not in FORBIDDEN.get(layer, ()), f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("module", ["plays_service.aggregation", "plays_service.cli"])
+def test_a_worker_loads_no_web_server(module: str) -> None:
+    code = f"import sys, {module}; print('aiohttp' in sys.modules, 'asyncio' in sys.modules)"
+    output = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+    assert output.split() == ["False", "False"]

@@ -1,0 +1,123 @@
+"""Tasks on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from plays_service.aggregation import CsvError
+from plays_service.tasks import DataFolderError, State, Task, TaskStore
+
+
+@pytest.fixture(params=[False, True], ids=["no fsync", "fsync"])
+def store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TaskStore]:
+    store = TaskStore(tmp_path / "data", fsync=request.param)
+    store.open()
+    yield store
+    store.close()
+
+
+def _accepted(store: TaskStore) -> Task:
+    upload = store.begin_upload()
+    (upload / "input.csv").write_bytes(b"Song,Date,Number of Plays\n")
+    task = Task(filename="plays.csv", bytes=26)
+    store.accept(upload, task)
+    return task
+
+
+def test_an_accepted_upload_is_a_task(store: TaskStore) -> None:
+    task = _accepted(store)
+    assert [known.id for known in store.load()] == [task.id]
+    assert store.input_of(task).exists()
+
+
+def test_every_field_survives(store: TaskStore) -> None:
+    task = _accepted(store)
+    task.state, task.message, task.finished = State.FAILURE, "line 2: bad", 2.0
+    task.error = CsvError(2, "is bad", "Song", "x")
+    task.errors, task.skipped, task.rows, task.groups = (CsvError(3, "worse"),), 1, 5, 4
+    task.encoding, task.skip_errors, task.progress, task.started = "cp1252", True, 0.5, 1.0
+    store.save(task)
+    (known,) = store.load()
+    assert known.to_json() == task.to_json()
+    assert known.ended.is_set()
+
+
+def test_half_an_upload_is_gone_at_the_next_start(tmp_path: Path) -> None:
+    first = TaskStore(tmp_path, fsync=False)
+    first.open()
+    upload = first.begin_upload()
+    (upload / "input.csv").write_bytes(b"Song,")
+    first.close()
+    second = TaskStore(tmp_path, fsync=False)
+    second.open()
+    assert not upload.exists()
+    assert list(second.load()) == []
+    second.close()
+
+
+def test_cleaning_leaves_the_state_and_after_success_the_result(store: TaskStore) -> None:
+    for state, left in (
+        (State.SUCCESS, {"task.json", "result.csv"}),
+        (State.FAILURE, {"task.json"}),
+        (State.REVOKED, {"task.json"}),
+    ):
+        task = _accepted(store)
+        task.state = state
+        store.work_of(task).mkdir()
+        (store.work_of(task) / "0-9.partial").touch()
+        store.result_of(task).touch()
+        store.clean(task)
+        assert {path.name for path in store.folder(task).iterdir()} == left
+
+
+def test_a_removed_task_leaves_nothing(store: TaskStore, tmp_path: Path) -> None:
+    task = _accepted(store)
+    store.remove(task)
+    files = [path.name for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert files == ["lock"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, b"", b"{", b"[]", b"null", b"{}", b"\xff\xfe", b'{"task_id": "not one"}'],
+    ids=["no file", "empty", "cut", "list", "null", "no fields", "no text", "no id"],
+)
+def test_what_is_no_task_is_set_aside(
+    store: TaskStore, tmp_path: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = _accepted(store)
+    bad = tmp_path / "data" / "tasks" / "something"
+    bad.mkdir()
+    if content is not None:
+        (bad / "task.json").write_bytes(content)
+    assert [task.id for task in store.load()] == [good.id]
+    assert not bad.exists()
+    assert len(list((tmp_path / "data" / "set_aside").iterdir())) == 1
+    assert "set aside" in caplog.text
+
+
+def test_a_state_that_does_not_exist_is_set_aside(store: TaskStore) -> None:
+    task = _accepted(store)
+    path = store.folder(task) / "task.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"state": "DONE"}))
+    assert list(store.load()) == []
+
+
+def test_a_second_service_on_the_folder_is_refused(tmp_path: Path) -> None:
+    first, second = (TaskStore(tmp_path, fsync=False) for _ in range(2))
+    first.open()
+    with pytest.raises(DataFolderError, match="another service uses the data folder"):
+        second.open()
+    first.close()
+    second.open()
+    second.close()
+
+
+def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataFolderError, match="cannot use the data folder"):
+        TaskStore(tmp_path / "file" / "data", fsync=False).open()
