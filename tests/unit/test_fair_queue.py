@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 
@@ -41,8 +42,7 @@ async def calls() -> AsyncIterator[Calls]:
 async def _enqueue(queue: FairQueue, calls: Calls, *names: str) -> list[asyncio.Task[str]]:
     """Calls named like ``a1`` belong to the task ``a``."""
     running = [
-        asyncio.create_task(queue.run(name[0], lambda name=name: calls.start(name)))
-        for name in names
+        asyncio.create_task(queue.run(name[0], partial(calls.start, name))) for name in names
     ]
     await asyncio.sleep(0.01)
     return running
