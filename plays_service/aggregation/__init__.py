@@ -9,10 +9,8 @@ or, for a small file, `aggregate_small` alone.
 """
 
 from plays_service.aggregation.dialect import Dialect, dialect_of, read_dialect
-from plays_service.aggregation.errors import CsvError
-from plays_service.aggregation.keys import PARTITIONS
-from plays_service.aggregation.publish import publish
-from plays_service.aggregation.pure import (
+from plays_service.aggregation.engine import (
+    ENGINE,
     aggregate_file,
     aggregate_segment,
     cut_segments,
@@ -20,11 +18,15 @@ from plays_service.aggregation.pure import (
     plan_result,
     write_ranges,
 )
+from plays_service.aggregation.errors import CsvError
+from plays_service.aggregation.keys import PARTITIONS
+from plays_service.aggregation.publish import publish
 from plays_service.aggregation.small import aggregate_small
 from plays_service.aggregation.summary import ERRORS_KEPT, Segment, Source, Summary
 from plays_service.aggregation.transcode import EncodingError, Transcoder
 
 __all__ = [
+    "ENGINE",
     "ERRORS_KEPT",
     "PARTITIONS",
     "CsvError",

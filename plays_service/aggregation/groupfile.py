@@ -32,13 +32,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeAlias
 
-__all__ = ["Block", "DamagedFileError", "Group", "GroupFile", "GroupFileWriter"]
+__all__ = [
+    "MAGIC",
+    "Block",
+    "DamagedFileError",
+    "Group",
+    "GroupFile",
+    "GroupFileWriter",
+    "file_end",
+]
 
 #: First row (byte offset of its record in the input), date (YYYYMMDD), total, text (the song; in
 #: a run the row of the result, date and total being 0).
 Group: TypeAlias = tuple[int, int, int, bytes]
 
-_MAGIC: Final = b"PLAYSGF1"
+#: What a group file begins and ends with.
+MAGIC: Final = b"PLAYSGF1"
 _INDEX_ENTRY: Final = struct.Struct("<IIQQQ4B4x")
 _TRAILER: Final = struct.Struct("<QIII8s")
 _TYPECODES: Final = {1: "B", 2: "H", 4: "I", 8: "Q"}
@@ -79,7 +88,7 @@ class GroupFileWriter:
         self._temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
         self._index: list[Block] = []
         self._file = self._temporary.open("wb")
-        self._offset = self._file.write(_MAGIC)
+        self._offset = self._file.write(MAGIC)
         self._discarded = False
 
     def __enter__(self) -> Self:
@@ -126,10 +135,7 @@ class GroupFileWriter:
 
     def _write_index(self) -> None:
         index = b"".join(_INDEX_ENTRY.pack(*block) for block in self._index)
-        note = json.dumps(self.note).encode()
-        checksum = zlib.crc32(index + note)
-        trailer = _TRAILER.pack(self._offset, len(self._index), len(note), checksum, _MAGIC)
-        self._file.write(index + note + trailer)
+        self._file.write(file_end(index, self._offset, self.note))
 
 
 class GroupFile:
@@ -171,7 +177,7 @@ class GroupFile:
         end = self._file.seek(-_TRAILER.size, os.SEEK_END)
         offset, count, note_size, checksum, magic = _TRAILER.unpack(self._file.read())
         index_size = count * _INDEX_ENTRY.size
-        if magic != _MAGIC or offset + index_size + note_size != end:
+        if magic != MAGIC or offset + index_size + note_size != end:
             raise ValueError("no trailer")
         self._file.seek(offset)
         tail = self._file.read(index_size + note_size)
@@ -179,6 +185,13 @@ class GroupFile:
             raise ValueError("wrong checksum")
         blocks = [Block(*entry) for entry in _INDEX_ENTRY.iter_unpack(tail[:index_size])]
         return json.loads(tail[index_size:]), blocks
+
+
+def file_end(index: bytes, offset: int, note: Any) -> bytes:
+    """All that follows the last block: the packed ``index``, which lies at ``offset``, and on."""
+    text = json.dumps(note).encode()
+    count, checksum = len(index) // _INDEX_ENTRY.size, zlib.crc32(index + text)
+    return index + text + _TRAILER.pack(offset, count, len(text), checksum, MAGIC)
 
 
 def _pack(numbers: Sequence[int]) -> tuple[int, bytes]:

@@ -17,6 +17,7 @@ __all__ = [
     "aggregate_file",
     "aggregate_segment",
     "cut_segments",
+    "known_summary",
     "merge_partitions",
     "plan_result",
     "write_ranges",
@@ -31,7 +32,7 @@ def aggregate_segment(
     Where the partial is there already (from before a restart) it is kept. A summary with an
     error comes without a partial. Lines count from the segment's start.
     """
-    if (known := _summary_of(partial)) is not None:
+    if (known := known_summary(partial)) is not None:
         return known
     groups = Groups()
     with GroupFileWriter(partial) as file:
@@ -93,7 +94,8 @@ def _outgrown() -> None:
     raise _OutgrownError
 
 
-def _summary_of(partial: Path) -> Summary | None:
+def known_summary(partial: Path) -> Summary | None:
+    """The summary of a partial that is there already, whole; else None."""
     try:
         with GroupFile(partial) as file:
             return Summary.from_json(file.note)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from plays_service.aggregation.dialect import dialect_of
+from plays_service.aggregation.engine import aggregate_file
 from plays_service.aggregation.errors import CsvError
 from plays_service.aggregation.publish import publish
-from plays_service.aggregation.pure import aggregate_file
 from plays_service.aggregation.summary import Source, Summary
 
 __all__ = ["aggregate_small"]

@@ -1,0 +1,44 @@
+RECORD_LIMIT: int
+
+_Dialect = tuple[bytes, bytes, int, int, int, int]
+_Bad = list[tuple[int, int]]
+
+class DamagedError(Exception): ...
+
+def aggregate_segment(
+    path: bytes,
+    start: int,
+    end: int,
+    dialect: _Dialect,
+    skip_errors: bool,
+    seed: int,
+    memory: int,
+    sample: int,
+    output: bytes,
+) -> tuple[bool, int, int, int, _Bad, bytes, int]: ...
+def aggregate_file(
+    path: bytes,
+    start: int,
+    dialect: _Dialect,
+    skip_errors: bool,
+    seed: int,
+    memory: int,
+    output: bytes,
+    header: bytes,
+) -> tuple[bool, int, int, int, _Bad, int] | None: ...
+def cut(path: bytes, start: int, target: int, end: int, dialect: _Dialect) -> int: ...
+def merge_partitions(
+    partials: tuple[bytes, ...],
+    first: int,
+    last: int,
+    output: bytes,
+    seed: int,
+    memory: int,
+    range_size: int,
+) -> tuple[int, bytes, int]: ...
+def write_ranges(
+    runs: tuple[bytes, ...], first: int, last: int, output: bytes, offset: int
+) -> None: ...
+def use_index(name: str | None) -> bool: ...
+def fail_allocation(count: int) -> None: ...
+def allocated() -> int: ...

@@ -1,0 +1,218 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* mremap */
+#endif
+#include "memory.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#ifndef MAP_ANONYMOUS
+#define MAP_ANONYMOUS MAP_ANON
+#endif
+
+/* From here on pages are mapped one by one instead of taken from the heap: they go back to the
+ * system when released, and on Linux grow without being copied. */
+#ifdef PK_DEBUG /* all from the heap, where a sanitizer sees each byte beyond the end */
+#define MAPPED SIZE_MAX
+#define SLABS_KEPT 0
+#else
+#define MAPPED ((size_t)1 << 20)
+#define SLABS_KEPT 48
+#endif
+
+static atomic_long failing = -1;
+static atomic_size_t allocated;
+
+void
+pk_fail_allocation(long count)
+{
+    atomic_store(&failing, count);
+}
+
+size_t
+pk_allocated(void)
+{
+    return atomic_load(&allocated);
+}
+
+static bool
+must_fail(void)
+{
+    if (PK_LIKELY(atomic_load_explicit(&failing, memory_order_relaxed) < 0)) {
+        return false;
+    }
+    return atomic_fetch_sub(&failing, 1) == 0;
+}
+
+static size_t
+rounded(size_t size)
+{
+    size_t unit = size >= MAPPED ? 4096 : 64;
+    return (size + unit - 1) & ~(unit - 1);
+}
+
+static void
+prefer_huge_pages(void *memory, size_t size)
+{
+#ifdef MADV_HUGEPAGE
+    if (size >= 2 * PK_SLAB_SIZE) {
+        (void)madvise(memory, size, MADV_HUGEPAGE);
+    }
+#else
+    (void)memory;
+    (void)size;
+#endif
+}
+
+static void *
+map_pages(size_t size)
+{
+    void *memory =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+        return NULL;
+    }
+    prefer_huge_pages(memory, size);
+    return memory;
+}
+
+void *
+pk_allocate(size_t size)
+{
+    if (size > SIZE_MAX / 2 || must_fail()) {
+        return NULL;
+    }
+    size = rounded(size ? size : 1);
+    void *memory = size >= MAPPED ? map_pages(size) : aligned_alloc(64, size);
+    if (memory != NULL) {
+        atomic_fetch_add_explicit(&allocated, size, memory_order_relaxed);
+    }
+    return memory;
+}
+
+void
+pk_release(void *memory, size_t size)
+{
+    if (memory == NULL) {
+        return;
+    }
+    size = rounded(size ? size : 1);
+    atomic_fetch_sub_explicit(&allocated, size, memory_order_relaxed);
+    if (size >= MAPPED) {
+        (void)munmap(memory, size);
+    } else {
+        free(memory);
+    }
+}
+
+void *
+pk_resize(void *memory, size_t old_size, size_t size)
+{
+    if (memory == NULL) {
+        return pk_allocate(size);
+    }
+#ifdef __linux__
+    if (old_size >= MAPPED && size >= MAPPED) {
+        if (size > SIZE_MAX / 2 || must_fail()) {
+            return NULL;
+        }
+        old_size = rounded(old_size);
+        size = rounded(size);
+        void *moved = mremap(memory, old_size, size, MREMAP_MAYMOVE);
+        if (moved == MAP_FAILED) {
+            return NULL;
+        }
+        prefer_huge_pages(moved, size);
+        atomic_fetch_add_explicit(&allocated, size - old_size, memory_order_relaxed);
+        return moved;
+    }
+#endif
+    void *moved = pk_allocate(size);
+    if (moved != NULL) {
+        memcpy(moved, memory, old_size < size ? old_size : size);
+        pk_release(memory, old_size);
+    }
+    return moved;
+}
+
+/* A flag that is only ever tried, never waited for: a fork at a bad moment costs a kept slab,
+ * not a deadlock. */
+static atomic_flag kept_lock = ATOMIC_FLAG_INIT;
+static void *kept[SLABS_KEPT];
+static size_t kept_count;
+
+static void *
+kept_slab(void)
+{
+    void *slab = NULL;
+    if (!atomic_flag_test_and_set_explicit(&kept_lock, memory_order_acquire)) {
+        if (kept_count > 0) {
+            slab = kept[--kept_count];
+        }
+        atomic_flag_clear_explicit(&kept_lock, memory_order_release);
+    }
+    return slab;
+}
+
+static void *
+fresh_slab(void)
+{
+#ifdef PK_DEBUG
+    return aligned_alloc(64, PK_SLAB_SIZE);
+#endif
+    /* twice the size, to cut the aligned one out of it: only then is it one huge page */
+    uint8_t *memory = mmap(NULL, 2 * PK_SLAB_SIZE, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+        return NULL;
+    }
+    size_t before = -(uintptr_t)memory & (PK_SLAB_SIZE - 1);
+    if (before > 0) {
+        (void)munmap(memory, before);
+    }
+    if (before < PK_SLAB_SIZE) {
+        (void)munmap(memory + before + PK_SLAB_SIZE, PK_SLAB_SIZE - before);
+    }
+#ifdef MADV_HUGEPAGE
+    (void)madvise(memory + before, PK_SLAB_SIZE, MADV_HUGEPAGE);
+#endif
+    return memory + before;
+}
+
+void *
+pk_take_slab(void)
+{
+    if (must_fail()) {
+        return NULL;
+    }
+    void *slab = kept_slab();
+    if (slab == NULL) {
+        slab = fresh_slab();
+    }
+    if (slab != NULL) {
+        atomic_fetch_add_explicit(&allocated, PK_SLAB_SIZE, memory_order_relaxed);
+    }
+    return slab;
+}
+
+void
+pk_give_slab(void *slab)
+{
+    bool keep = false;
+    atomic_fetch_sub_explicit(&allocated, PK_SLAB_SIZE, memory_order_relaxed);
+    if (!atomic_flag_test_and_set_explicit(&kept_lock, memory_order_acquire)) {
+        keep = kept_count < SLABS_KEPT;
+        if (keep) {
+            kept[kept_count++] = slab;
+        }
+        atomic_flag_clear_explicit(&kept_lock, memory_order_release);
+    }
+    if (!keep) {
+#ifdef PK_DEBUG
+        free(slab);
+#else
+        (void)munmap(slab, PK_SLAB_SIZE);
+#endif
+    }
+}

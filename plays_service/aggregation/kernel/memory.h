@@ -1,0 +1,25 @@
+/* All memory of the kernel goes through here, so that a test can make any allocation fail. */
+#ifndef PLAYS_KERNEL_MEMORY_H
+#define PLAYS_KERNEL_MEMORY_H
+
+#include "common.h"
+
+/* Aligned to 64 bytes, not initialised; NULL where there is none. */
+void *pk_allocate(size_t size);
+/* The same memory with its first min(old_size, size) bytes kept; on NULL the old one stays. */
+void *pk_resize(void *memory, size_t old_size, size_t size);
+/* `size` is the one it was allocated or resized with; NULL is fine. */
+void pk_release(void *memory, size_t size);
+
+/* Slabs: pieces of one huge page. Some are kept when given back, because fresh pages cost more
+ * than all the work that is done in them. */
+#define PK_SLAB_SIZE ((size_t)2 << 20)
+void *pk_take_slab(void);
+void pk_give_slab(void *slab);
+
+/* Makes the allocation after `count` others fail, once; negative: none. For tests. */
+void pk_fail_allocation(long count);
+/* Bytes allocated and not yet released, slabs that are kept not counted. */
+size_t pk_allocated(void);
+
+#endif

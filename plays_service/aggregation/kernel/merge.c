@@ -1,0 +1,393 @@
+#include "merge.h"
+
+#include <errno.h>
+
+#include "hash.h"
+#include "memory.h"
+#include "rows.h"
+#include "scatter.h"
+#include "table.h"
+
+#define BATCH 128
+/* Rows of a run that wait to be written: enough for long blocks. */
+#define WAITING_BYTES ((size_t)96 << 20)
+#define OUT_SIZE ((size_t)1 << 20)
+/* Buckets that a run may have: more come only of a damaged partial, or a tiny memory. */
+#define BUCKETS_MAX ((uint64_t)1 << 26)
+#define TEXT_BITS 24 /* a row of the result: a song of the longest size, every byte doubled */
+
+/* A buffer that only grows. */
+typedef struct {
+    uint8_t *bytes;
+    size_t size;
+} space;
+
+static pk_status
+space_for(space *one, size_t size)
+{
+    if (size <= one->size) {
+        return PK_OK;
+    }
+    pk_release(one->bytes, one->size); /* nobody needs what is in it */
+    one->bytes = pk_allocate(size);
+    one->size = one->bytes == NULL ? 0 : size;
+    return one->bytes == NULL ? PK_NO_MEMORY : PK_OK;
+}
+
+static void
+space_free(space *one)
+{
+    pk_release(one->bytes, one->size);
+}
+
+/* ---- Partials into a run ---- */
+
+typedef struct {
+    const pk_blocks *partials;
+    const pk_merge_means *means;
+    pk_writer *run;
+    pk_failure *failure;
+    pk_table table;
+    pk_scatter ranges;
+    space block;
+    space row;
+    uint64_t groups;
+} merge;
+
+static bool
+is_partial_group(const pk_group *group)
+{
+    return group->date >= 1 && group->date <= PK_DATE_MAX && group->length >= 1 &&
+           group->length <= PK_RECORD_LIMIT;
+}
+
+/* Folds the groups of a block whose hash falls into `share` of `passes` into the table. */
+static pk_status
+fold_block(merge *one, const pk_block *block, uint64_t passes, uint64_t share)
+{
+    pk_cursor cursor;
+    pk_cursor_open(&cursor, block, one->block.bytes);
+    pk_row rows[BATCH];
+    pk_int128 totals[BATCH];
+    const bool wide = block->widths[2] == 16;
+    while (cursor.left > 0) {
+        size_t count = 0;
+        for (size_t i = 0; i < BATCH && cursor.left > 0; i++) {
+            pk_group group;
+            if (!pk_cursor_next(&cursor, &group) || !is_partial_group(&group)) {
+                return PK_DAMAGED;
+            }
+            uint32_t length = (uint32_t)group.length, date = (uint32_t)group.date;
+            uint64_t hash = pk_key_hash(group.text, length, date, one->means->seed);
+            totals[count] = group.total;
+            rows[count] = (pk_row){group.text, length, date, (int64_t)group.total, group.first, hash};
+            /* the top bits of the hash chose the partition, so the share takes the low ones */
+            count += passes == 1 || hash % passes == share;
+        }
+        pk_status status = pk_table_reserve(&one->table, count);
+        if (status == PK_OK && !wide) {
+            status = pk_table_fold(&one->table, rows, count);
+        }
+        for (size_t i = 0; wide && status == PK_OK && i < count; i++) {
+            status = pk_table_fold_wide(&one->table, &rows[i], totals[i]);
+        }
+        if (status != PK_OK) {
+            return status;
+        }
+    }
+    return PK_OK;
+}
+
+static pk_status
+flush_ranges(merge *one)
+{
+    return pk_scatter_flush(&one->ranges, one->run);
+}
+
+static pk_status
+range_of(merge *one, uint64_t first, uint32_t *bucket)
+{
+    uint64_t number = first / one->means->range_size;
+    if (number >= BUCKETS_MAX) {
+        return PK_NO_MEMORY;
+    }
+    *bucket = (uint32_t)number;
+    if (number < one->ranges.count) {
+        return PK_OK;
+    }
+    size_t count = number < 32 ? 64 : 2 * (size_t)number;
+    return pk_scatter_reserve(&one->ranges, count);
+}
+
+/* Turns the groups of the table into rows of the run. */
+static pk_status
+write_groups(merge *one)
+{
+    size_t budget = one->means->memory / 4 < WAITING_BYTES ? one->means->memory / 4 : WAITING_BYTES;
+    for (size_t i = 0; i < one->table.count; i++) {
+        const pk_entry *entry = &one->table.entries[i];
+        uint32_t length = pk_entry_length(entry), bucket;
+        size_t room = 2 * (size_t)length + PK_ROW_EXTRA + PK_PADDING;
+        pk_status status = space_for(&one->row, room);
+        if (status == PK_OK) {
+            status = range_of(one, entry->first, &bucket);
+        }
+        if (status != PK_OK) {
+            return status;
+        }
+        uint8_t *text = one->row.bytes;
+        uint8_t *end = pk_write_row(text, pk_entry_song(entry), length, pk_entry_date(entry),
+                                    entry->total);
+        status = pk_scatter_add(&one->ranges, bucket, entry->first, 0, 0, text,
+                                (uint32_t)(end - text));
+        if (status == PK_OK && one->ranges.bytes > budget) {
+            status = flush_ranges(one);
+        }
+        if (status != PK_OK) {
+            return status;
+        }
+    }
+    one->groups += one->table.count;
+    return PK_OK;
+}
+
+/* Merges the blocks of one partition, in as many passes as it needs to fit the memory. */
+static pk_status
+merge_partition(merge *one, const pk_block *blocks, size_t count)
+{
+    uint64_t cost = 0, budget = one->means->memory / 2;
+    for (size_t i = 0; i < count; i++) {
+        cost += PK_GROUP_COST * (uint64_t)blocks[i].count + blocks[i].text_bytes;
+    }
+    uint64_t passes = cost / (budget ? budget : 1) + 1;
+    for (uint64_t share = 0; share < passes; share++) {
+        pk_table_clear(&one->table);
+        for (size_t i = 0; i < count; i++) {
+            one->failure->file = blocks[i].file;
+            pk_status status = space_for(&one->block, blocks[i].size + PK_PADDING);
+            if (status == PK_OK) {
+                status = pk_block_read(one->partials, &blocks[i], one->block.bytes);
+            }
+            if (status == PK_OK) {
+                status = fold_block(one, &blocks[i], passes, share);
+            }
+            if (status != PK_OK) {
+                one->failure->number = errno;
+                return status;
+            }
+        }
+        pk_status status = write_groups(one);
+        if (status != PK_OK) {
+            one->failure->number = errno;
+            return status;
+        }
+    }
+    return PK_OK;
+}
+
+/* How many blocks from `from` on have its bucket. */
+static size_t
+same_bucket(const pk_blocks *blocks, size_t from)
+{
+    size_t to = from + 1;
+    while (to < blocks->count && blocks->blocks[to].bucket == blocks->blocks[from].bucket) {
+        to++;
+    }
+    return to - from;
+}
+
+pk_status
+pk_merge(const pk_blocks *partials, const pk_merge_means *means, pk_writer *run, uint64_t *groups,
+         pk_failure *failure)
+{
+    merge one = {.partials = partials, .means = means, .run = run, .failure = failure};
+    pk_table_init(&one.table);
+    pk_scatter_init(&one.ranges);
+    pk_status status = PK_OK;
+    for (size_t i = 0; i < partials->count && status == PK_OK;) {
+        size_t count = same_bucket(partials, i);
+        status = merge_partition(&one, partials->blocks + i, count);
+        i += count;
+    }
+    if (status == PK_OK) {
+        status = flush_ranges(&one);
+        if (status == PK_OK) {
+            status = pk_writer_flush(run);
+        }
+        failure->number = errno;
+    }
+    pk_table_free(&one.table);
+    pk_scatter_free(&one.ranges);
+    space_free(&one.block);
+    space_free(&one.row);
+    *groups = one.groups;
+    return status;
+}
+
+/* ---- Runs into the result ---- */
+
+/* A row: where it belongs and where its text is (offset and length in one). */
+typedef struct {
+    uint64_t first;
+    uint64_t text;
+} placed;
+
+typedef struct {
+    const pk_blocks *runs;
+    pk_failure *failure;
+    int descriptor;
+    uint64_t offset;
+    space texts;
+    space rows;
+    space sorted;
+    space out;
+} restore;
+
+/* Reads the blocks of a bucket one behind the other and lists their rows. */
+static pk_status
+list_rows(restore *one, const pk_block *blocks, size_t count, size_t *rows, uint64_t *spread)
+{
+    uint64_t size = 0, base = UINT64_MAX;
+    *rows = 0;
+    *spread = 0;
+    for (size_t i = 0; i < count; i++) {
+        size += blocks[i].size;
+        *rows += blocks[i].count;
+        base = blocks[i].base < base ? blocks[i].base : base;
+    }
+    if (size >> (64 - TEXT_BITS) != 0) {
+        return PK_NO_MEMORY;
+    }
+    pk_status status = space_for(&one->texts, size + PK_PADDING);
+    if (status == PK_OK) {
+        status = space_for(&one->rows, *rows * sizeof(placed));
+    }
+    uint8_t *bytes = one->texts.bytes;
+    placed *next = (placed *)(void *)one->rows.bytes;
+    for (size_t i = 0; i < count && status == PK_OK; i++) {
+        one->failure->file = blocks[i].file;
+        status = pk_block_read(one->runs, &blocks[i], bytes);
+        pk_cursor cursor;
+        pk_cursor_open(&cursor, &blocks[i], bytes);
+        while (status == PK_OK && cursor.left > 0) {
+            pk_group group;
+            if (!pk_cursor_next(&cursor, &group) || group.length >> TEXT_BITS != 0) {
+                return PK_DAMAGED;
+            }
+            uint64_t first = group.first - base;
+            uint64_t text = (uint64_t)(group.text - one->texts.bytes);
+            *next++ = (placed){first, text << TEXT_BITS | group.length};
+            *spread |= first;
+        }
+        bytes += blocks[i].size;
+    }
+    return status;
+}
+
+#define DIGIT_BITS 11
+
+/* Distributes the rows by one digit of their first row, keeping the order of equal ones. */
+static void
+distribute(const placed *from, placed *to, size_t count, unsigned shift, unsigned bits)
+{
+    size_t next[1 << DIGIT_BITS] = {0};
+    const uint64_t mask = (1ULL << bits) - 1;
+    for (size_t i = 0; i < count; i++) {
+        next[from[i].first >> shift & mask]++;
+    }
+    size_t sum = 0;
+    for (size_t digit = 0; digit <= mask; digit++) {
+        size_t here = next[digit];
+        next[digit] = sum;
+        sum += here;
+    }
+    for (size_t i = 0; i < count; i++) {
+        to[next[from[i].first >> shift & mask]++] = from[i];
+    }
+}
+
+/* Restores the order without a comparison: digit by digit, the lowest first. */
+static pk_status
+sort_rows(restore *one, size_t count, uint64_t spread)
+{
+    unsigned bits = spread ? 64 - (unsigned)__builtin_clzll(spread) : 0;
+    unsigned passes = (bits + DIGIT_BITS - 1) / DIGIT_BITS;
+    pk_status status = space_for(&one->sorted, count * sizeof(placed));
+    for (unsigned i = 0; i < passes && status == PK_OK; i++) {
+        unsigned width = (bits + passes - 1) / passes, shift = i * width;
+        width = bits - shift < width ? bits - shift : width;
+        distribute((const placed *)(void *)one->rows.bytes, (placed *)(void *)one->sorted.bytes,
+                   count, shift, width);
+        space swap = one->rows;
+        one->rows = one->sorted;
+        one->sorted = swap;
+    }
+    return status;
+}
+
+static pk_status
+write_texts(restore *one, size_t count)
+{
+    const placed *rows = (const placed *)(const void *)one->rows.bytes;
+    const uint8_t *texts = one->texts.bytes;
+    const uint64_t length_mask = (1ULL << TEXT_BITS) - 1;
+    const size_t ahead = 16;
+    pk_status status = space_for(&one->out, OUT_SIZE);
+    size_t used = 0;
+    for (size_t i = 0; i < count && status == PK_OK; i++) {
+        if (i + ahead < count) {
+            __builtin_prefetch(texts + (rows[i + ahead].text >> TEXT_BITS));
+        }
+        size_t length = (size_t)(rows[i].text & length_mask);
+        const uint8_t *text = texts + (rows[i].text >> TEXT_BITS);
+        if (PK_UNLIKELY(used + length + PK_PADDING > one->out.size)) {
+            status = pk_write_at(one->descriptor, one->out.bytes, used, one->offset);
+            one->offset += used;
+            used = 0;
+            if (status == PK_OK) {
+                status = space_for(&one->out, length + PK_PADDING);
+            }
+            if (status != PK_OK) {
+                return status;
+            }
+        }
+        if (length <= 64) {
+            memcpy(one->out.bytes + used, text, 32);
+            memcpy(one->out.bytes + used + 32, text + 32, 32);
+        } else {
+            memcpy(one->out.bytes + used, text, length);
+        }
+        used += length;
+    }
+    if (status == PK_OK) {
+        status = pk_write_at(one->descriptor, one->out.bytes, used, one->offset);
+        one->offset += used;
+    }
+    return status;
+}
+
+pk_status
+pk_write_ranges(const pk_blocks *runs, int descriptor, uint64_t offset, pk_failure *failure)
+{
+    restore one = {
+        .runs = runs, .failure = failure, .descriptor = descriptor, .offset = offset};
+    pk_status status = PK_OK;
+    for (size_t i = 0; i < runs->count && status == PK_OK;) {
+        size_t count = same_bucket(runs, i), rows;
+        uint64_t spread;
+        status = list_rows(&one, runs->blocks + i, count, &rows, &spread);
+        if (status == PK_OK) {
+            status = sort_rows(&one, rows, spread);
+        }
+        if (status == PK_OK) {
+            status = write_texts(&one, rows);
+        }
+        failure->number = errno;
+        i += count;
+    }
+    space_free(&one.texts);
+    space_free(&one.rows);
+    space_free(&one.sorted);
+    space_free(&one.out);
+    return status;
+}

@@ -1,0 +1,806 @@
+#include "scan.h"
+
+#include "index.h"
+#include "memory.h"
+#include "values.h"
+
+/* Bytes that are read and indexed at once: with the index they fit a core's own cache. */
+#ifndef WINDOW
+#define WINDOW ((size_t)128 << 10)
+#endif
+/* A record's bytes with the longest line end. */
+#define LONGEST (PK_RECORD_LIMIT + 2)
+
+pk_status
+pk_scan_open(pk_scan *scan, int descriptor, uint64_t start, uint64_t end,
+             const pk_dialect *dialect)
+{
+    memset(scan, 0, sizeof *scan);
+    scan->dialect = *dialect;
+    scan->end = end;
+    scan->batch = PK_BATCH;
+    size_t size = end - start < WINDOW ? (size_t)(end - start) : WINDOW;
+    pk_status status = pk_buffer_open(&scan->buffer, descriptor, start, size + PK_PADDING);
+    if (status != PK_OK) {
+        return status;
+    }
+    scan->index_size = (size + PK_INDEX_SLACK) * sizeof *scan->index;
+    scan->index = pk_allocate(scan->index_size);
+    return scan->index == NULL ? PK_NO_MEMORY : PK_OK;
+}
+
+void
+pk_scan_close(pk_scan *scan)
+{
+    pk_buffer_close(&scan->buffer);
+    pk_release(scan->index, scan->index_size);
+    pk_release(scan->scratch, scan->scratch_size);
+    scan->index = NULL;
+    scan->scratch = NULL;
+}
+
+static pk_status
+flush(pk_scan *scan)
+{
+    pk_status status = PK_OK;
+    if (scan->pending > 0) {
+        status = scan->sink(scan->context, scan->rows, scan->pending);
+    }
+    scan->pending = 0;
+    scan->scratch_used = 0;
+    return status;
+}
+
+/* Reads on, where the rows that wait may lie in the buffer. */
+static pk_status
+read_more(pk_scan *scan, size_t size)
+{
+    pk_status status = flush(scan);
+    return status == PK_OK ? pk_buffer_read(&scan->buffer, size) : status;
+}
+
+static pk_status
+note_bad(pk_scan *scan, uint64_t offset, uint64_t line)
+{
+    if (scan->bad_count < PK_BAD_KEPT) {
+        scan->bad[scan->bad_count++] = (pk_bad){offset, line};
+    }
+    if (!scan->skip_errors) {
+        return PK_STOPPED;
+    }
+    scan->skipped++;
+    return PK_OK;
+}
+
+/* ---- From fields to rows ---- */
+
+/* The fields of the three columns, without their quotes; `escaped` ones still have each quote
+ * twice. */
+typedef struct {
+    pk_span song;
+    pk_span date;
+    pk_span plays;
+    bool song_escaped;
+    bool others_escaped; /* a date or number that holds a quote is bad */
+} pk_fields;
+
+static pk_status
+room_in_scratch(pk_scan *scan, size_t size)
+{
+    if (scan->scratch_size - scan->scratch_used >= size) {
+        return PK_OK;
+    }
+    pk_status status = flush(scan);
+    if (status != PK_OK || scan->scratch_size >= size) {
+        return status;
+    }
+    size *= 2;
+    uint8_t *scratch = pk_allocate(size);
+    if (scratch == NULL) {
+        return PK_NO_MEMORY;
+    }
+    pk_release(scan->scratch, scan->scratch_size);
+    scan->scratch = scratch;
+    scan->scratch_size = size;
+    return PK_OK;
+}
+
+static pk_status
+undo_quotes(pk_scan *scan, pk_span *song)
+{
+    size_t size = (size_t)(song->end - song->start) + PK_PADDING;
+    pk_status status = room_in_scratch(scan, size);
+    if (status != PK_OK) {
+        return status;
+    }
+    uint8_t *to = scan->scratch + scan->scratch_used;
+    pk_span undone = {to, to};
+    for (const uint8_t *from = song->start; from < song->end; from++) {
+        *to++ = *from;
+        from += *from == '"'; /* the other one of two */
+    }
+    undone.end = to;
+    memset(to, 0, PK_PADDING);
+    scan->scratch_used += (size_t)(to - undone.start) + PK_PADDING;
+    *song = undone;
+    return PK_OK;
+}
+
+/* Adds the row that the fields make. False in `*valid`: they make none. */
+static inline pk_status
+add_row(pk_scan *scan, pk_fields *fields, uint64_t first, bool *valid)
+{
+    uint32_t date = pk_parse_date(fields->date);
+    int64_t plays = 0;
+    *valid = fields->song.start < fields->song.end && date != 0 && !fields->others_escaped &&
+             pk_parse_plays(fields->plays, &plays);
+    if (PK_UNLIKELY(!*valid)) {
+        return PK_OK;
+    }
+    if (PK_UNLIKELY(fields->song_escaped)) {
+        pk_status status = undo_quotes(scan, &fields->song);
+        if (status != PK_OK) {
+            return status;
+        }
+    }
+    scan->rows[scan->pending++] = (pk_row){
+        .song = fields->song.start,
+        .length = (uint32_t)(fields->song.end - fields->song.start),
+        .date = date,
+        .plays = plays,
+        .first = first,
+    };
+    scan->good++;
+    return scan->pending >= scan->batch ? flush(scan) : PK_OK;
+}
+
+static inline void
+keep_field(const pk_dialect *dialect, uint32_t number, pk_span field, bool escaped,
+           pk_fields *fields)
+{
+    if (number == dialect->song) {
+        fields->song = field;
+        fields->song_escaped = escaped;
+    } else if (number == dialect->date) {
+        fields->date = field;
+        fields->others_escaped |= escaped;
+    } else if (number == dialect->plays) {
+        fields->plays = field;
+        fields->others_escaped |= escaped;
+    }
+}
+
+/* ---- One record at a time: all that is not plain ---- */
+
+static const uint8_t *
+find_byte(const uint8_t *from, const uint8_t *end, uint8_t byte)
+{
+    return from < end ? memchr(from, byte, (size_t)(end - from)) : NULL;
+}
+
+/* The quote of the first field that starts with one after a delimiter at `from` or later. */
+static const uint8_t *
+find_opening(const uint8_t *from, const uint8_t *end, uint8_t delimiter)
+{
+    const uint8_t *quote = from;
+    while ((quote = find_byte(quote + 1, end, '"')) != NULL) {
+        if (quote[-1] == delimiter) {
+            return quote;
+        }
+    }
+    return NULL;
+}
+
+/* Whether a quote is open at the end of the line [from, end), `open` being so at its start. */
+static bool
+ends_in_quotes(const uint8_t *from, const uint8_t *end, uint8_t delimiter, bool open)
+{
+    const uint8_t *p = from;
+    if (!open) {
+        const uint8_t *opening = *from == '"' ? from : find_opening(from, end, delimiter);
+        if (opening == NULL) {
+            return false;
+        }
+        p = opening + 1;
+    }
+    while ((p = find_byte(p, end, '"')) != NULL) {
+        if (p + 1 < end && p[1] == '"') {
+            p += 2;
+            continue;
+        }
+        const uint8_t *opening = find_opening(p + 1, end, delimiter);
+        if (opening == NULL) {
+            return false;
+        }
+        p = opening + 1;
+    }
+    return true;
+}
+
+/* Reads a quoted field from its first content byte; its end is the closing quote. */
+static bool
+read_quoted(const uint8_t *from, const uint8_t *end, pk_span *field, bool *escaped)
+{
+    const uint8_t *p = from;
+    *escaped = false;
+    while ((p = find_byte(p, end, '"')) != NULL) {
+        if (p + 1 == end || p[1] != '"') {
+            *field = (pk_span){from, p};
+            return true;
+        }
+        *escaped = true;
+        p += 2;
+    }
+    return false;
+}
+
+/* Splits a whole record; false where its quotes or the number of its fields are wrong. */
+static bool
+split_record(const pk_dialect *dialect, const uint8_t *from, const uint8_t *end,
+             pk_fields *fields)
+{
+    const uint8_t *p = from;
+    for (uint32_t number = 0;; number++) {
+        pk_span field;
+        bool escaped = false;
+        if (p < end && *p == '"') {
+            if (!read_quoted(p + 1, end, &field, &escaped)) {
+                return false;
+            }
+            p = field.end + 1;
+            if (p < end && *p != dialect->delimiter) {
+                return false;
+            }
+        } else {
+            const uint8_t *delimiter = find_byte(p, end, dialect->delimiter);
+            field = (pk_span){p, delimiter == NULL ? end : delimiter};
+            p = field.end;
+        }
+        keep_field(dialect, number, field, escaped, fields);
+        if (p == end) {
+            return number + 1 == dialect->fields;
+        }
+        p++;
+    }
+}
+
+/* Takes the record of `size` bytes, without its line end, at the buffer's position. */
+static pk_status
+take_text(pk_scan *scan, size_t size, bool *valid)
+{
+    const uint8_t *text = scan->buffer.bytes + scan->buffer.position;
+    pk_fields fields = {0};
+    *valid = pk_is_utf8(text, size) && split_record(&scan->dialect, text, text + size, &fields);
+    if (!*valid || scan->sink == NULL) {
+        return PK_OK;
+    }
+    return add_row(scan, &fields, scan->buffer.base + scan->buffer.position, valid);
+}
+
+typedef enum { LINE, NO_LINE, TOO_FAR } line_kind;
+
+/* Where the line ends that starts `from` bytes after the buffer's position, line end included:
+ * `*stop` counts from the position. NO_LINE: the file ends. TOO_FAR: beyond the longest record. */
+static pk_status
+find_line(pk_scan *scan, size_t from, size_t *stop, line_kind *kind)
+{
+    pk_buffer *buffer = &scan->buffer;
+    for (size_t searched = from;;) {
+        const uint8_t *text = buffer->bytes + buffer->position;
+        size_t live = buffer->length - buffer->position;
+        size_t bound = live < LONGEST ? live : LONGEST;
+        const uint8_t *found = find_byte(text + searched, text + bound, scan->dialect.line_end);
+        *kind = LINE;
+        if (found != NULL) {
+            *stop = (size_t)(found - text) + 1;
+            return PK_OK;
+        }
+        if (live > LONGEST) {
+            *kind = TOO_FAR;
+            return PK_OK;
+        }
+        if (buffer->at_end) {
+            *kind = live == from ? NO_LINE : LINE;
+            *stop = live;
+            return PK_OK;
+        }
+        searched = live > from ? live : from;
+        pk_status status = read_more(scan, WINDOW);
+        if (status != PK_OK) {
+            return status;
+        }
+    }
+}
+
+/* Bytes of [text, text + size) without a line end at its end. */
+static size_t
+without_line_end(const pk_scan *scan, const uint8_t *text, size_t size)
+{
+    uint8_t line_end = scan->dialect.line_end;
+    if (size == 0 || text[size - 1] != line_end) {
+        return size;
+    }
+    return size - (line_end == '\n' && size > 1 && text[size - 2] == '\r' ? 2 : 1);
+}
+
+/* Moves on to the next line, however far it is. */
+static pk_status
+skip_line(pk_scan *scan)
+{
+    pk_buffer *buffer = &scan->buffer;
+    for (;;) {
+        const uint8_t *text = buffer->bytes + buffer->position;
+        const uint8_t *end = buffer->bytes + buffer->length;
+        const uint8_t *found = find_byte(text, end, scan->dialect.line_end);
+        buffer->position = found ? (size_t)(found - buffer->bytes) + 1 : buffer->length;
+        if (found != NULL || buffer->at_end) {
+            return PK_OK;
+        }
+        pk_status status = read_more(scan, WINDOW);
+        if (status != PK_OK) {
+            return status;
+        }
+    }
+}
+
+/* Finds the end of the record whose first line ends at `*stop`, which is moved to its last line's;
+ * `*lines` is how many it has. False in `*found`: its quotes do not close in time.
+ *
+ * What a search without success found out is kept: wherever a line before the one at memo_offset
+ * ends inside quotes, that one starts inside quotes. Without it a hostile file makes each of its lines search
+ * the whole limit anew. */
+static pk_status
+close_quote(pk_scan *scan, size_t *stop, uint64_t *lines, bool *found)
+{
+    const pk_buffer *buffer = &scan->buffer;
+    uint8_t delimiter = scan->dialect.delimiter;
+    const uint8_t *text = buffer->bytes + buffer->position;
+    bool open = ends_in_quotes(text, text + *stop, delimiter, false);
+    *lines = 1;
+    *found = true;
+    while (open) {
+        size_t from = *stop;
+        uint64_t offset = buffer->base + buffer->position;
+        if (offset + from < scan->memo_offset) {
+            *lines = scan->memo_line - scan->lines;
+            from = (size_t)(scan->memo_offset - offset);
+        }
+        line_kind kind;
+        pk_status status = find_line(scan, from, stop, &kind);
+        if (status != PK_OK) {
+            return status;
+        }
+        if (kind != LINE) {
+            scan->memo_line = scan->lines + *lines;
+            scan->memo_offset = buffer->base + buffer->position + from;
+            *found = false;
+            return PK_OK;
+        }
+        text = buffer->bytes + buffer->position;
+        open = ends_in_quotes(text + from, text + *stop, delimiter, true);
+        ++*lines;
+    }
+    text = buffer->bytes + buffer->position;
+    *found = without_line_end(scan, text, *stop) <= PK_RECORD_LIMIT;
+    return PK_OK;
+}
+
+static pk_status
+take_quoted_record(pk_scan *scan, size_t first_stop)
+{
+    pk_buffer *buffer = &scan->buffer;
+    size_t stop = first_stop;
+    uint64_t lines;
+    bool good;
+    pk_status status = close_quote(scan, &stop, &lines, &good);
+    if (status != PK_OK) {
+        return status;
+    }
+    if (good) {
+        const uint8_t *text = buffer->bytes + buffer->position;
+        status = take_text(scan, without_line_end(scan, text, stop), &good);
+    } else { /* the line that starts it is what is bad */
+        stop = first_stop;
+        lines = 1;
+    }
+    uint64_t offset = buffer->base + buffer->position, line = scan->lines;
+    buffer->position += stop;
+    scan->lines += lines;
+    return status == PK_OK && !good ? note_bad(scan, offset, line) : status;
+}
+
+/* Takes the record, or the empty line, at the buffer's position, which is before its end. Lines
+ * are counted when a record is told to be bad exactly as far as the pure implementation does. */
+static pk_status
+take_record(pk_scan *scan)
+{
+    pk_buffer *buffer = &scan->buffer;
+    size_t stop = 0;
+    line_kind kind;
+    pk_status status = find_line(scan, 0, &stop, &kind);
+    if (status != PK_OK) {
+        return status;
+    }
+    uint64_t offset = buffer->base + buffer->position;
+    const uint8_t *text = buffer->bytes + buffer->position;
+    size_t size = kind == LINE ? without_line_end(scan, text, stop) : SIZE_MAX;
+    bool good = false;
+    if (size > PK_RECORD_LIMIT) {
+        status = skip_line(scan);
+    } else if (find_byte(text, text + stop, '"') != NULL) {
+        return take_quoted_record(scan, stop);
+    } else {
+        good = true;
+        status = size > 0 ? take_text(scan, size, &good) : PK_OK;
+        buffer->position += stop;
+    }
+    if (status == PK_OK && !good) {
+        status = note_bad(scan, offset, scan->lines);
+    }
+    scan->lines += status == PK_OK;
+    return status;
+}
+
+/* ---- Plain records: fields found through the index ---- */
+
+typedef enum { WHOLE, EMPTY, CUT_SHORT, ODD } record_kind;
+
+/* A record as the index shows it. */
+typedef struct {
+    pk_fields fields;
+    size_t next; /* position of the next record */
+    size_t slot; /* in the index */
+    uint64_t lines;
+} indexed_record;
+
+/* Reads a record at `from` whose first special byte is at index[slot]. ODD records are for
+ * take_record: they are bad, or rare. */
+static record_kind
+walk_record(const pk_scan *scan, size_t from, size_t slot, size_t count, indexed_record *record)
+{
+    const uint8_t *bytes = scan->buffer.bytes;
+    const uint32_t *index = scan->index;
+    const pk_dialect *dialect = &scan->dialect;
+    const uint8_t line_end = dialect->line_end;
+    size_t p = from;
+    record->lines = 1;
+    memset(&record->fields, 0, sizeof record->fields);
+    for (uint32_t number = 0;; number++) {
+        size_t start = p, stop, at;
+        bool escaped = false;
+        if (slot >= count) {
+            return CUT_SHORT;
+        }
+        if (index[slot] == p && bytes[p] == '"') {
+            for (start = p + 1, slot++;; slot++) {
+                if (slot + 1 >= count) {
+                    return CUT_SHORT;
+                }
+                at = index[slot];
+                record->lines += bytes[at] == line_end;
+                if (bytes[at] != '"') {
+                    continue;
+                }
+                if (index[slot + 1] != at + 1 || bytes[at + 1] != '"') {
+                    break;
+                }
+                escaped = true;
+                slot++;
+            }
+            stop = at;
+            at = index[++slot];
+            bool crlf = at == stop + 2 && bytes[at] == '\n' && bytes[at - 1] == '\r';
+            if (at != stop + 1 && !(crlf && line_end == '\n')) {
+                return ODD;
+            }
+        } else {
+            while (bytes[index[slot]] == '"') { /* within a field that started without: data */
+                if (++slot >= count) {
+                    return CUT_SHORT;
+                }
+            }
+            at = stop = index[slot];
+            if (bytes[at] == line_end && line_end == '\n' && at > start && bytes[at - 1] == '\r') {
+                stop--;
+            }
+        }
+        slot++;
+        record->next = at + 1;
+        record->slot = slot;
+        pk_span field = {bytes + start, bytes + stop};
+        keep_field(dialect, number, field, escaped, &record->fields);
+        if (bytes[at] == line_end) {
+            if (number == 0 && start == stop && start == from) {
+                return EMPTY;
+            }
+            return number + 1 == dialect->fields && at - from <= PK_RECORD_LIMIT ? WHOLE : ODD;
+        }
+        p = at + 1;
+    }
+}
+
+/* The shape that nearly all files have: three fields, no quotes. */
+static inline bool
+is_plain(const uint8_t *bytes, const uint32_t *index, uint8_t delimiter, uint8_t line_end)
+{
+    return ((bytes[index[0]] ^ delimiter) | (bytes[index[1]] ^ delimiter) |
+            (bytes[index[2]] ^ line_end)) == 0;
+}
+
+static inline void
+read_plain(const uint8_t *bytes, size_t from, const uint32_t *index, const pk_dialect *dialect,
+           bool usual_order, pk_fields *fields)
+{
+    size_t end = index[2];
+    end -= dialect->line_end == '\n' && bytes[end - 1] == '\r';
+    pk_span one = {bytes + from, bytes + index[0]};
+    pk_span two = {bytes + index[0] + 1, bytes + index[1]};
+    pk_span three = {bytes + index[1] + 1, bytes + end};
+    *fields = (pk_fields){.song = one, .date = two, .plays = three};
+    if (!usual_order) {
+        keep_field(dialect, 0, one, false, fields);
+        keep_field(dialect, 1, two, false, fields);
+        keep_field(dialect, 2, three, false, fields);
+    }
+}
+
+/* Takes records from the position on, as far as the index (of `count` positions) shows them whole
+ * and they start before `limit`. */
+static inline __attribute__((always_inline)) pk_status
+take_indexed(pk_scan *scan, size_t count, size_t limit, bool three_fields, bool usual_order)
+{
+    pk_buffer *buffer = &scan->buffer;
+    const pk_dialect dialect = scan->dialect;
+    const bool ascii = scan->ascii;
+    const uint64_t moves = buffer->moves;
+    size_t slot = 0;
+    while (buffer->position < limit) {
+        const uint8_t *bytes = buffer->bytes;
+        const uint32_t *index = scan->index + slot;
+        const size_t from = buffer->position;
+        indexed_record record;
+        record_kind kind = WHOLE;
+        if (three_fields && PK_LIKELY(slot + 3 <= count) &&
+            PK_LIKELY(is_plain(bytes, index, dialect.delimiter, dialect.line_end)) &&
+            PK_LIKELY(index[2] - from <= PK_RECORD_LIMIT)) {
+            read_plain(bytes, from, index, &dialect, usual_order, &record.fields);
+            record.next = (size_t)index[2] + 1;
+            record.slot = slot + 3;
+            record.lines = 1;
+        } else {
+            kind = walk_record(scan, from, slot, count, &record);
+        }
+        if (PK_UNLIKELY(kind == CUT_SHORT)) {
+            break;
+        }
+        bool valid = kind == WHOLE;
+        if (PK_UNLIKELY(!ascii) && valid) {
+            valid = pk_is_utf8(bytes + from, record.next - from);
+        }
+        pk_status status = PK_OK;
+        if (PK_LIKELY(valid)) {
+            status = add_row(scan, &record.fields, buffer->base + from, &valid);
+        }
+        if (PK_LIKELY(valid || kind == EMPTY)) {
+            buffer->position = record.next;
+            scan->lines += record.lines;
+            slot = record.slot;
+        } else {
+            status = take_record(scan);
+            if (buffer->moves != moves) {
+                return status;
+            }
+            while (slot < count && scan->index[slot] < buffer->position) {
+                slot++;
+            }
+        }
+        if (PK_UNLIKELY(status != PK_OK)) {
+            return status;
+        }
+    }
+    return PK_OK;
+}
+
+static pk_status
+take_window(pk_scan *scan, size_t window_end, size_t limit)
+{
+    const pk_buffer *buffer = &scan->buffer;
+    const pk_dialect *dialect = &scan->dialect;
+    size_t count = pk_index(buffer->bytes, buffer->position, window_end, dialect->delimiter,
+                            dialect->line_end, scan->index, &scan->ascii);
+    if (dialect->fields != 3) {
+        return take_indexed(scan, count, limit, false, false);
+    }
+    if (dialect->song == 0 && dialect->date == 1) {
+        return take_indexed(scan, count, limit, true, true);
+    }
+    return take_indexed(scan, count, limit, true, false);
+}
+
+/* Bytes to read so that the buffer holds a window of this scan. */
+static size_t
+unread(const pk_scan *scan, size_t window)
+{
+    size_t live = scan->buffer.length - scan->buffer.position;
+    uint64_t read = scan->buffer.base + scan->buffer.length;
+    uint64_t left = read < scan->end && !scan->buffer.at_end ? scan->end - read : 0;
+    size_t room = window > live ? window - live : 0;
+    return left < room ? (size_t)left : room;
+}
+
+pk_status
+pk_scan_run(pk_scan *scan, pk_sink *sink, void *context)
+{
+    pk_buffer *buffer = &scan->buffer;
+    const size_t window = scan->index_size / sizeof *scan->index - PK_INDEX_SLACK;
+    scan->sink = sink;
+    scan->context = context;
+    pk_status status = PK_OK;
+    bool stuck = false; /* on a record that the index does not show whole */
+    while (status == PK_OK) {
+        size_t live = buffer->length - buffer->position;
+        size_t more = unread(scan, window);
+        if (more > 0 && (stuck || live <= window / 2)) {
+            status = read_more(scan, more);
+            stuck = false;
+            continue;
+        }
+        uint64_t offset = buffer->base + buffer->position;
+        if (live == 0 || offset >= scan->end) {
+            break;
+        }
+        if (stuck) {
+            status = take_record(scan);
+            stuck = false;
+            continue;
+        }
+        size_t before = buffer->position;
+        uint64_t moves = buffer->moves;
+        size_t indexed = live < window ? live : window;
+        size_t limit = scan->end - offset < live ? (size_t)(scan->end - offset) : live;
+        limit = before + (limit < indexed ? limit : indexed);
+        status = take_window(scan, before + indexed, limit);
+        stuck = buffer->moves == moves && buffer->position == before;
+    }
+    pk_status flushed = status == PK_OK ? flush(scan) : PK_OK;
+    return status == PK_OK ? flushed : status;
+}
+
+/* ---- Boundaries of records: no values, so that quotes alone matter ---- */
+
+/* Each bit the parity of the bits up to and with it. */
+static inline uint64_t
+parity(uint64_t bits)
+{
+    for (unsigned shift = 1; shift < 64; shift *= 2) {
+        bits ^= bits << shift;
+    }
+    return bits;
+}
+
+#define BLOCKS 64
+
+typedef struct {
+    uint64_t inside;   /* all ones where the last byte was inside quotes */
+    uint64_t before;   /* 1 where a quote right here would open a field, or be one of two */
+    bool quotes;       /* any seen */
+    size_t last_start; /* position after the last line end outside quotes */
+} quote_state;
+
+/* Looks for the first line end outside quotes at `wanted` or later, counting quotes. That is right
+ * only as long as each quote that should open a field is where a field starts, and records are not
+ * too long: where not, and at the end of the bytes, false; state->last_start is right always. */
+static bool
+find_boundary(const pk_scan *scan, size_t from, size_t to, size_t wanted, quote_state *state,
+              size_t *boundary, bool *odd)
+{
+    pk_masks masks[BLOCKS];
+    *odd = false;
+    for (size_t block = from; block < to; block += 64) {
+        size_t number = (block - from) / 64 % BLOCKS;
+        if (number == 0) {
+            size_t left = (to - block + 63) / 64;
+            pk_find_masks(scan->buffer.bytes + block, left < BLOCKS ? left : BLOCKS,
+                          scan->dialect.delimiter, scan->dialect.line_end, masks);
+        }
+        uint64_t valid = to - block < 64 ? (1ULL << (to - block)) - 1 : UINT64_MAX;
+        uint64_t quote = masks[number].quote & valid;
+        uint64_t inside = parity(quote) ^ state->inside;
+        uint64_t line_end = masks[number].line_end & valid & ~inside;
+        uint64_t starts = (masks[number].delimiter & ~inside) | line_end | quote;
+        *odd = (quote & inside & ~(starts << 1 | state->before)) != 0 ||
+               block + 64 - state->last_start > PK_RECORD_LIMIT;
+        if (*odd) {
+            return false;
+        }
+        uint64_t enough = wanted <= block        ? line_end
+                          : wanted < block + 64 ? line_end & (UINT64_MAX << (wanted - block))
+                                                : 0;
+        if (enough != 0) {
+            unsigned bit = (unsigned)__builtin_ctzll(enough);
+            state->quotes |= (quote & ((1ULL << bit) - 1)) != 0;
+            *boundary = block + bit + 1;
+            return true;
+        }
+        state->quotes |= quote != 0;
+        state->inside = 0 - (inside >> 63);
+        state->before = starts >> 63;
+        if (line_end != 0) {
+            state->last_start = block + 64 - (size_t)__builtin_clzll(line_end);
+        }
+    }
+    return false;
+}
+
+static bool
+at_empty_line(const pk_scan *scan, const uint8_t *text, size_t size)
+{
+    uint8_t line_end = scan->dialect.line_end;
+    return (size > 0 && text[0] == line_end) ||
+           (size > 1 && line_end == '\n' && text[0] == '\r' && text[1] == '\n');
+}
+
+/* Passes empty lines: with quotes in the segment the next record is what the pure implementation
+ * cuts at, without it is the next line. */
+static pk_status
+skip_empty_lines(pk_scan *scan)
+{
+    pk_buffer *buffer = &scan->buffer;
+    for (;;) {
+        size_t live = buffer->length - buffer->position;
+        if (live < 2 && !buffer->at_end) {
+            pk_status status = read_more(scan, WINDOW);
+            if (status != PK_OK) {
+                return status;
+            }
+            continue;
+        }
+        const uint8_t *text = buffer->bytes + buffer->position;
+        if (!at_empty_line(scan, text, live)) {
+            return PK_OK;
+        }
+        buffer->position += text[0] == scan->dialect.line_end ? 1 : 2;
+    }
+}
+
+pk_status
+pk_scan_boundary(pk_scan *scan, uint64_t target, uint64_t *boundary)
+{
+    pk_buffer *buffer = &scan->buffer;
+    bool quotes = false;
+    scan->sink = NULL;
+    scan->skip_errors = true;
+    *boundary = scan->end;
+    while (buffer->base + buffer->position < target) {
+        quote_state state = {.before = 1, .quotes = quotes, .last_start = buffer->position};
+        size_t from = buffer->position, found = 0;
+        size_t wanted = (size_t)(target - 1 - buffer->base);
+        bool odd = false;
+        if (find_boundary(scan, from, buffer->length, wanted, &state, &found, &odd)) {
+            buffer->position = found;
+            quotes = state.quotes;
+            break;
+        }
+        buffer->position = state.last_start;
+        pk_status status = PK_OK;
+        if (odd) {
+            quotes = true;
+            status = take_record(scan);
+        } else if (!buffer->at_end) {
+            status = read_more(scan, WINDOW);
+        } else if (state.inside != 0) {
+            status = take_record(scan); /* its quotes never close: reading goes on in it */
+        } else {
+            return PK_OK; /* the last record has no line end */
+        }
+        quotes |= state.quotes;
+        if (status != PK_OK) {
+            return status;
+        }
+    }
+    pk_status status = quotes ? skip_empty_lines(scan) : PK_OK;
+    if (status == PK_OK && buffer->base + buffer->position < scan->end) {
+        *boundary = buffer->base + buffer->position;
+    }
+    return status;
+}

@@ -1,0 +1,315 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "hash.h"
+#include "memory.h"
+#include "rows.h"
+#include "scatter.h"
+
+/* Rows scattered before they are written: enough for long blocks, and bounded in memory even where
+ * the memory is large, for pages that are not touched need not be zeroed. */
+#define SCATTER_BYTES ((size_t)128 << 20)
+#define OUT_SIZE ((size_t)1 << 20)
+
+/* Takes the rows of one segment: into a table while keys repeat, else straight into partitions. */
+typedef struct {
+    const pk_means *means;
+    pk_writer *writer; /* NULL: must not spill */
+    pk_table table;
+    pk_scatter scatter;
+    bool scattering;
+    size_t budget;
+    size_t rows_until_sample;
+    size_t new_groups; /* since the last sample */
+} fold;
+
+static void
+fold_open(fold *one, const pk_means *means, pk_writer *writer)
+{
+    memset(one, 0, sizeof *one);
+    one->means = means;
+    one->writer = writer;
+    one->budget = means->memory / 2; /* the other half is for buffers and spilling */
+    one->rows_until_sample = means->sample;
+    pk_table_init(&one->table);
+    pk_scatter_init(&one->scatter);
+}
+
+static void
+fold_close(fold *one)
+{
+    pk_table_free(&one->table);
+    pk_scatter_free(&one->scatter);
+}
+
+/* A batch must not outgrow a tiny budget by much: only tests have one. */
+static size_t
+batch_for(size_t memory)
+{
+    size_t batch = memory / 2 / (2 * PK_GROUP_COST);
+    return batch < 1 ? 1 : batch > PK_BATCH ? PK_BATCH : batch;
+}
+
+/* Numbers of the entries by partition, in order of first appearance within each. */
+static void
+order_by_partition(const pk_table *table, uint32_t *starts, uint32_t *order)
+{
+    memset(starts, 0, (PK_PARTITIONS + 1) * sizeof *starts);
+    for (size_t i = 0; i < table->count; i++) {
+        starts[pk_entry_partition(&table->entries[i]) + 1]++;
+    }
+    for (size_t i = 0; i < PK_PARTITIONS; i++) {
+        starts[i + 1] += starts[i];
+    }
+    uint32_t next[PK_PARTITIONS];
+    memcpy(next, starts, sizeof next);
+    for (size_t i = 0; i < table->count; i++) {
+        order[next[pk_entry_partition(&table->entries[i])]++] = (uint32_t)i;
+    }
+}
+
+static pk_status
+write_partition(const pk_table *table, uint32_t partition, const uint32_t *order, size_t count,
+                pk_writer *writer)
+{
+    pk_block_shape shape = {0};
+    for (size_t i = 0; i < count; i++) {
+        const pk_entry *entry = &table->entries[order[i]];
+        pk_shape_add(&shape, entry->first, pk_entry_date(entry), entry->total,
+                     pk_entry_length(entry));
+    }
+    pk_block_writer block;
+    pk_status status = pk_writer_begin(writer, partition, &shape, &block);
+    if (status != PK_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const pk_entry *entry = &table->entries[order[i]];
+        pk_block_add(&block, entry->first, pk_entry_date(entry), entry->total,
+                     pk_entry_song(entry), pk_entry_length(entry));
+    }
+    return PK_OK;
+}
+
+/* Writes the table's groups by partition and empties it. */
+static pk_status
+spill_table(fold *one)
+{
+    const pk_table *table = &one->table;
+    if (table->count == 0) {
+        return PK_OK;
+    }
+    size_t size = table->count * sizeof(uint32_t);
+    uint32_t *order = pk_allocate(size);
+    if (order == NULL) {
+        return PK_NO_MEMORY;
+    }
+    uint32_t starts[PK_PARTITIONS + 1];
+    order_by_partition(table, starts, order);
+    pk_status status = PK_OK;
+    for (uint32_t i = 0; i < PK_PARTITIONS && status == PK_OK; i++) {
+        size_t count = starts[i + 1] - starts[i];
+        if (count > 0) {
+            status = write_partition(table, i, order + starts[i], count, one->writer);
+        }
+    }
+    pk_release(order, size);
+    pk_table_clear(&one->table);
+    return status;
+}
+
+/* Whether most rows of the last sample were new keys, so that looking them up was in vain. */
+static bool
+mostly_new(fold *one, size_t rows, size_t groups)
+{
+    one->new_groups += groups;
+    if (rows < one->rows_until_sample) {
+        one->rows_until_sample -= rows;
+        return false;
+    }
+    bool mostly = one->new_groups > one->means->sample - one->means->sample / 3;
+    one->rows_until_sample = one->means->sample;
+    one->new_groups = 0;
+    return mostly;
+}
+
+static pk_status
+begin_scattering(fold *one)
+{
+    pk_status status = spill_table(one);
+    pk_table_free(&one->table);
+    one->scattering = true;
+    one->budget = one->budget < SCATTER_BYTES ? one->budget : SCATTER_BYTES;
+    return status == PK_OK ? pk_scatter_reserve(&one->scatter, PK_PARTITIONS) : status;
+}
+
+static pk_status
+scatter_rows(fold *one, const pk_row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const pk_row *row = &rows[i];
+        pk_status status = pk_scatter_add(&one->scatter, pk_partition_of(row->hash), row->first,
+                                          row->date, row->plays, row->song, row->length);
+        if (PK_UNLIKELY(status != PK_OK)) {
+            return status;
+        }
+    }
+    bool full = one->scatter.bytes > one->budget;
+    return full ? pk_scatter_flush(&one->scatter, one->writer) : PK_OK;
+}
+
+static pk_status
+fold_rows(fold *one, const pk_row *rows, size_t count)
+{
+    size_t before = one->table.count;
+    pk_status status = pk_table_reserve(&one->table, count);
+    if (status == PK_OK) {
+        status = pk_table_fold(&one->table, rows, count);
+    }
+    if (status != PK_OK) {
+        return status;
+    }
+    bool outgrown = pk_table_bytes(&one->table) > one->budget;
+    if (one->writer == NULL) {
+        return outgrown ? PK_OUTGROWN : PK_OK;
+    }
+    if (mostly_new(one, count, one->table.count - before)) {
+        return begin_scattering(one);
+    }
+    return outgrown ? spill_table(one) : PK_OK;
+}
+
+static pk_status
+take_rows(void *context, pk_row *rows, size_t count)
+{
+    fold *one = context;
+    uint64_t seed = one->means->seed;
+    for (size_t i = 0; i < count; i++) {
+        rows[i].hash = pk_key_hash(rows[i].song, rows[i].length, rows[i].date, seed);
+    }
+    return one->scattering ? scatter_rows(one, rows, count) : fold_rows(one, rows, count);
+}
+
+pk_status
+pk_aggregate_segment(pk_scan *scan, const pk_means *means, pk_writer *writer)
+{
+    fold one;
+    fold_open(&one, means, writer);
+    scan->batch = batch_for(means->memory);
+    pk_status status = pk_scan_run(scan, take_rows, &one);
+    if (status == PK_OK) {
+        status = one.scattering ? pk_scatter_flush(&one.scatter, writer) : spill_table(&one);
+    }
+    if (status == PK_OK) {
+        status = pk_writer_flush(writer);
+    }
+    fold_close(&one);
+    return status;
+}
+
+/* ---- A whole file ---- */
+
+typedef struct {
+    int descriptor;
+    uint8_t *bytes;
+    size_t size;
+    size_t used;
+    uint64_t offset;
+} output;
+
+static pk_status
+output_flush(output *out)
+{
+    pk_status status = pk_write_at(out->descriptor, out->bytes, out->used, out->offset);
+    out->offset += out->used;
+    out->used = 0;
+    return status;
+}
+
+static pk_status
+output_room(output *out, size_t size)
+{
+    if (out->size - out->used >= size) {
+        return PK_OK;
+    }
+    pk_status status = output_flush(out);
+    if (status == PK_OK && out->size < size) {
+        uint8_t *bytes = pk_resize(out->bytes, out->size, size);
+        if (bytes == NULL) {
+            return PK_NO_MEMORY;
+        }
+        out->bytes = bytes;
+        out->size = size;
+    }
+    return status;
+}
+
+static pk_status
+write_rows(const pk_table *table, output *out)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const pk_entry *entry = &table->entries[i];
+        uint32_t length = pk_entry_length(entry);
+        pk_status status = output_room(out, 2 * (size_t)length + PK_ROW_EXTRA + PK_PADDING);
+        if (status != PK_OK) {
+            return status;
+        }
+        uint8_t *end = pk_write_row(out->bytes + out->used, pk_entry_song(entry), length,
+                                    pk_entry_date(entry), entry->total);
+        out->used = (size_t)(end - out->bytes);
+    }
+    return PK_OK;
+}
+
+static pk_status
+write_result(const pk_table *table, const char *path, const uint8_t *header, size_t header_size)
+{
+    size_t estimate = header_size + table->count * 64 + 4096;
+    output out = {.size = estimate < OUT_SIZE ? estimate : OUT_SIZE};
+    out.bytes = pk_allocate(out.size);
+    if (out.bytes == NULL) {
+        return PK_NO_MEMORY;
+    }
+    out.descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    pk_status status = out.descriptor < 0 ? PK_OUTPUT_ERROR : output_room(&out, header_size);
+    if (status == PK_OK) {
+        memcpy(out.bytes, header, header_size);
+        out.used = header_size;
+        status = write_rows(table, &out);
+    }
+    if (status == PK_OK) {
+        status = output_flush(&out);
+    }
+    int error = errno;
+    if (out.descriptor >= 0 && close(out.descriptor) < 0 && status == PK_OK) {
+        status = PK_OUTPUT_ERROR;
+        error = errno;
+    }
+    errno = error;
+    pk_release(out.bytes, out.size);
+    return status;
+}
+
+pk_status
+pk_aggregate_whole(pk_scan *scan, const pk_means *means, const char *path, const uint8_t *header,
+                   size_t header_size, uint64_t *groups)
+{
+    fold one;
+    fold_open(&one, means, NULL);
+    scan->batch = batch_for(means->memory);
+    pk_status status = pk_scan_run(scan, take_rows, &one);
+    if (status == PK_OK) {
+        *groups = one.table.count;
+        status = write_result(&one.table, path, header, header_size);
+    }
+    int error = errno;
+    fold_close(&one);
+    errno = error;
+    return status;
+}

@@ -1,0 +1,257 @@
+#include "table.h"
+
+#include "hash.h"
+#include "memory.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#define FIRST_SLOTS 64
+#define FIRST_ENTRIES 16
+#define TEXT_CHUNK ((size_t)64 << 10)
+/* Tables of more slots than this do not stay in a core's own cache: worth a look ahead. */
+#define LARGE_TABLE ((size_t)1 << 15)
+
+struct pk_text_chunk {
+    pk_text_chunk *next;
+    size_t size; /* of the allocation */
+    size_t used;
+    uint8_t text[];
+};
+
+void
+pk_table_init(pk_table *table)
+{
+    memset(table, 0, sizeof *table);
+}
+
+static void
+release_texts(pk_table *table)
+{
+    while (table->texts != NULL) {
+        pk_text_chunk *next = table->texts->next;
+        pk_release(table->texts, table->texts->size);
+        table->texts = next;
+    }
+    table->text_bytes = 0;
+}
+
+void
+pk_table_free(pk_table *table)
+{
+    release_texts(table);
+    pk_release(table->slots, table->slot_count * sizeof *table->slots);
+    pk_release(table->entries, table->capacity * sizeof *table->entries);
+    pk_table_init(table);
+}
+
+void
+pk_table_clear(pk_table *table)
+{
+    release_texts(table);
+    table->count = 0;
+    memset(table->slots, 0, table->slot_count * sizeof *table->slots);
+}
+
+static pk_status
+reserve_entries(pk_table *table, size_t wanted)
+{
+    if (wanted <= table->capacity) {
+        return PK_OK;
+    }
+    if (wanted >= UINT32_MAX) {
+        return PK_NO_MEMORY; /* slots number entries with 32 bits */
+    }
+    size_t capacity = table->capacity ? table->capacity * 2 : FIRST_ENTRIES;
+    while (capacity < wanted) {
+        capacity *= 2;
+    }
+    pk_entry *entries = pk_resize(table->entries, table->capacity * sizeof *entries,
+                                  capacity * sizeof *entries);
+    if (entries == NULL) {
+        return PK_NO_MEMORY;
+    }
+    table->entries = entries;
+    table->capacity = capacity;
+    return PK_OK;
+}
+
+/* The tag alone says where an entry belongs, so that growing needs no hash and no key. */
+static pk_status
+reserve_slots(pk_table *table, size_t wanted)
+{
+    if (wanted * 2 <= table->slot_count) {
+        return PK_OK;
+    }
+    size_t count = table->slot_count ? table->slot_count * 2 : FIRST_SLOTS;
+    while (count < wanted * 2) {
+        count *= 2;
+    }
+    pk_slot *slots = pk_allocate(count * sizeof *slots);
+    if (slots == NULL) {
+        return PK_NO_MEMORY;
+    }
+    memset(slots, 0, count * sizeof *slots);
+    for (size_t i = 0; i < table->slot_count; i++) {
+        if (table->slots[i].entry != 0) {
+            size_t at = table->slots[i].tag & (count - 1);
+            while (slots[at].entry != 0) {
+                at = (at + 1) & (count - 1);
+            }
+            slots[at] = table->slots[i];
+        }
+    }
+    pk_release(table->slots, table->slot_count * sizeof *slots);
+    table->slots = slots;
+    table->slot_count = count;
+    return PK_OK;
+}
+
+pk_status
+pk_table_reserve(pk_table *table, size_t more)
+{
+    pk_status status = reserve_entries(table, table->count + more);
+    return status == PK_OK ? reserve_slots(table, table->count + more) : status;
+}
+
+static uint8_t *
+keep_text(pk_table *table, const uint8_t *text, size_t length)
+{
+    pk_text_chunk *chunk = table->texts;
+    if (chunk == NULL || chunk->size - sizeof *chunk - chunk->used < length + PK_PADDING) {
+        size_t size = sizeof *chunk + length + PK_PADDING;
+        size = size < TEXT_CHUNK ? TEXT_CHUNK : size;
+        chunk = pk_allocate(size);
+        if (chunk == NULL) {
+            return NULL;
+        }
+        *chunk = (pk_text_chunk){.next = table->texts, .size = size};
+        table->texts = chunk;
+    }
+    uint8_t *kept = chunk->text + chunk->used;
+    memcpy(kept, text, length);
+    chunk->used += length;
+    table->text_bytes += length;
+    return kept;
+}
+
+/* Whether the first `count` (at most 32) bytes are equal; both are readable for 32. */
+static inline bool
+equal_heads(const uint8_t *a, const uint8_t *b, unsigned count)
+{
+#if defined(__SSE2__)
+    const __m128i *x = (const __m128i *)(const void *)a, *y = (const __m128i *)(const void *)b;
+    __m128i low = _mm_cmpeq_epi8(_mm_loadu_si128(x), _mm_loadu_si128(y));
+    __m128i high = _mm_cmpeq_epi8(_mm_loadu_si128(x + 1), _mm_loadu_si128(y + 1));
+    uint32_t equal = (uint32_t)_mm_movemask_epi8(low) | (uint32_t)_mm_movemask_epi8(high) << 16;
+    return (~(uint64_t)equal & ((1ULL << count) - 1)) == 0;
+#else
+    return memcmp(a, b, count) == 0;
+#endif
+}
+
+static inline bool
+is_song(const pk_entry *entry, const pk_row *row)
+{
+    if (PK_LIKELY(row->length <= PK_SONG_INLINE)) {
+        return equal_heads(entry->song.text, row->song, row->length);
+    }
+    return memcmp(entry->song.longer.head, row->song, PK_SONG_HEAD) == 0 &&
+           memcmp(entry->song.longer.whole, row->song, row->length) == 0;
+}
+
+static pk_status
+append(pk_table *table, const pk_row *row, uint64_t identity, pk_int128 total)
+{
+    PK_ASSERT(table->count < table->capacity);
+    PK_ASSERT(row->length <= PK_RECORD_LIMIT);
+    pk_entry *entry = &table->entries[table->count];
+    entry->total = total;
+    entry->first = row->first;
+    entry->identity = identity;
+    if (row->length <= PK_SONG_INLINE) {
+        memset(entry->song.text, 0, PK_SONG_INLINE);
+        memcpy(entry->song.text, row->song, row->length);
+    } else {
+        memcpy(entry->song.longer.head, row->song, PK_SONG_HEAD);
+        entry->song.longer.whole = keep_text(table, row->song, row->length);
+        if (entry->song.longer.whole == NULL) {
+            return PK_NO_MEMORY;
+        }
+    }
+    table->count++;
+    return PK_OK;
+}
+
+/* Totals wrap like unsigned numbers where they could leave 128 bits: rows that lie in files of 64
+ * bits cannot make them, so only a damaged partial can. */
+static inline void
+add_total(pk_entry *entry, pk_int128 total)
+{
+    entry->total = (pk_int128)((pk_uint128)entry->total + (pk_uint128)total);
+}
+
+static inline pk_status
+fold_one(pk_table *table, const pk_row *row, pk_int128 total)
+{
+    uint32_t tag = (uint32_t)row->hash;
+    uint64_t identity = pk_identity(row->date, row->length, pk_partition_of(row->hash));
+    size_t mask = table->slot_count - 1;
+    for (size_t at = tag & mask;; at = (at + 1) & mask) {
+        pk_slot *slot = &table->slots[at];
+        if (slot->entry == 0) {
+            pk_status status = append(table, row, identity, total);
+            if (status == PK_OK) {
+                *slot = (pk_slot){tag, (uint32_t)table->count};
+            }
+            return status;
+        }
+        if (PK_LIKELY(slot->tag == tag)) {
+            pk_entry *entry = &table->entries[slot->entry - 1];
+            if (PK_LIKELY(entry->identity == identity && is_song(entry, row))) {
+                add_total(entry, total);
+                if (PK_UNLIKELY(row->first < entry->first)) {
+                    entry->first = row->first;
+                }
+                return PK_OK;
+            }
+        }
+    }
+}
+
+static void
+look_ahead(const pk_table *table, const pk_row *rows, size_t count)
+{
+    size_t mask = table->slot_count - 1;
+    for (size_t i = 0; i < count; i++) {
+        __builtin_prefetch(&table->slots[(uint32_t)rows[i].hash & mask]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        pk_slot slot = table->slots[(uint32_t)rows[i].hash & mask];
+        if (slot.entry != 0) {
+            __builtin_prefetch(&table->entries[slot.entry - 1], 1);
+        }
+    }
+}
+
+pk_status
+pk_table_fold(pk_table *table, const pk_row *rows, size_t count)
+{
+    if (table->slot_count > LARGE_TABLE) {
+        look_ahead(table, rows, count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        pk_status status = fold_one(table, &rows[i], rows[i].plays);
+        if (PK_UNLIKELY(status != PK_OK)) {
+            return status;
+        }
+    }
+    return PK_OK;
+}
+
+pk_status
+pk_table_fold_wide(pk_table *table, const pk_row *row, pk_int128 total)
+{
+    return fold_one(table, row, total);
+}

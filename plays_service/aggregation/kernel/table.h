@@ -1,0 +1,103 @@
+/* Groups in order of first appearance, found by an open-addressing hash table. */
+#ifndef PLAYS_KERNEL_TABLE_H
+#define PLAYS_KERNEL_TABLE_H
+
+#include "common.h"
+
+/* A record, or a partial group, on its way into a table or a bucket. */
+typedef struct {
+    const uint8_t *song; /* readable for PK_PADDING bytes beyond its length */
+    uint32_t length;     /* at most PK_RECORD_LIMIT */
+    uint32_t date;       /* YYYYMMDD */
+    int64_t plays;
+    uint64_t first; /* byte offset of the record in the input */
+    uint64_t hash;
+} pk_row;
+
+#define PK_SONG_INLINE 32
+#define PK_SONG_HEAD 24
+
+/* One cache line: most songs lie in it whole. */
+typedef struct {
+    pk_int128 total;
+    uint64_t first;
+    uint64_t identity; /* date, length and partition: equal keys have it equal */
+    union {
+        uint8_t text[PK_SONG_INLINE]; /* zeros after the song */
+        struct {
+            uint8_t head[PK_SONG_HEAD];
+            const uint8_t *whole; /* padded */
+        } longer;
+    } song;
+} pk_entry;
+
+typedef struct pk_text_chunk pk_text_chunk;
+
+/* `entry` is a number into the entries, plus 1: 0 is a free slot. */
+typedef struct {
+    uint32_t tag;
+    uint32_t entry;
+} pk_slot;
+
+typedef struct {
+    pk_slot *slots;
+    size_t slot_count; /* a power of two, or 0 */
+    pk_entry *entries; /* in order of first appearance */
+    size_t count;
+    size_t capacity;
+    pk_text_chunk *texts;
+    size_t text_bytes;
+} pk_table;
+
+/* Estimated bytes of memory that a group takes besides a song longer than PK_SONG_INLINE: its
+ * entry, its share of the slots at their fullest and of the old ones while they grow. */
+#define PK_GROUP_COST 112
+
+void pk_table_init(pk_table *table);
+void pk_table_free(pk_table *table);
+/* Forgets the groups and keeps the memory. */
+void pk_table_clear(pk_table *table);
+/* Makes room for `more` further groups. */
+pk_status pk_table_reserve(pk_table *table, size_t more);
+/* Folds in rows that have their hash. Room for all of them must have been made. */
+pk_status pk_table_fold(pk_table *table, const pk_row *rows, size_t count);
+/* Folds in one row with `total` for its plays. */
+pk_status pk_table_fold_wide(pk_table *table, const pk_row *row, pk_int128 total);
+
+static inline size_t
+pk_table_bytes(const pk_table *table)
+{
+    return table->count * PK_GROUP_COST + table->text_bytes;
+}
+
+static inline uint64_t
+pk_identity(uint32_t date, uint32_t length, uint32_t partition)
+{
+    return date | (uint64_t)length << 32 | (uint64_t)partition << 54;
+}
+
+static inline uint32_t
+pk_entry_date(const pk_entry *entry)
+{
+    return (uint32_t)entry->identity;
+}
+
+static inline uint32_t
+pk_entry_length(const pk_entry *entry)
+{
+    return (uint32_t)(entry->identity >> 32) & ((1U << 22) - 1);
+}
+
+static inline uint32_t
+pk_entry_partition(const pk_entry *entry)
+{
+    return (uint32_t)(entry->identity >> 54) & (PK_PARTITIONS - 1);
+}
+
+static inline const uint8_t *
+pk_entry_song(const pk_entry *entry)
+{
+    return pk_entry_length(entry) <= PK_SONG_INLINE ? entry->song.text : entry->song.longer.whole;
+}
+
+#endif

@@ -1,0 +1,83 @@
+/* The three values of a record; fields.py is the specification. */
+#ifndef PLAYS_KERNEL_VALUES_H
+#define PLAYS_KERNEL_VALUES_H
+
+#include "common.h"
+
+/* The content of a field. */
+typedef struct {
+    const uint8_t *start;
+    const uint8_t *end;
+} pk_span;
+
+/* Whether the bytes are UTF-8 as Python decodes it: no surrogates, nothing overlong. */
+bool pk_is_utf8(const uint8_t *text, size_t length);
+
+/* A calendar date as YYYYMMDD, 0 where it is none; blanks around it go. */
+uint32_t pk_parse_date_slow(pk_span field);
+/* A whole number within 64 bits; false where it is none. */
+bool pk_parse_plays_slow(pk_span field, int64_t *plays);
+/* Whether the three numbers are a day of the calendar. */
+bool pk_is_day(uint32_t year, uint32_t month, uint32_t day);
+
+#define PK_EACH_BYTE 0x0101010101010101ULL
+
+/* Whether all bytes are 0..9, given them less '0'. */
+static inline bool
+pk_all_digits(uint64_t bytes)
+{
+    return ((bytes | (bytes + 0x76 * PK_EACH_BYTE)) & 0x80 * PK_EACH_BYTE) == 0;
+}
+
+/* Two digits each, in four lanes of 16 bits, the first the lowest. */
+static inline uint64_t
+pk_digit_pairs(uint64_t digits)
+{
+    return (digits * 10 + (digits >> 8)) & 0x00FF00FF00FF00FFULL;
+}
+
+/* As pk_parse_date_slow; the field must be readable for PK_PADDING bytes beyond its end. */
+static inline uint32_t
+pk_parse_date(pk_span field)
+{
+    if (PK_UNLIKELY(field.end - field.start != 10)) {
+        return pk_parse_date_slow(field);
+    }
+    uint64_t front = pk_load64(field.start); /* YYYY-MM- */
+    uint64_t back = pk_load64(field.start + 2); /* YY-MM-DD */
+    uint64_t digits = (front & 0xFFFFFFFF) | (back >> 24 & 0xFFFF) << 32 | back >> 48 << 48;
+    digits ^= 0x30 * PK_EACH_BYTE;
+    uint64_t dashes = (front ^ 0x2D00002D00000000ULL) & 0xFF0000FF00000000ULL;
+    if (PK_UNLIKELY(dashes != 0 || !pk_all_digits(digits))) {
+        return 0;
+    }
+    uint64_t pairs = pk_digit_pairs(digits);
+    uint32_t year = (uint32_t)(pairs & 0xFF) * 100 + (uint32_t)(pairs >> 16 & 0xFF);
+    uint32_t month = (uint32_t)(pairs >> 32 & 0xFF), day = (uint32_t)(pairs >> 48);
+    bool plain = day - 1 < 28 && month - 1 < 12 && year != 0;
+    if (PK_UNLIKELY(!plain) && !pk_is_day(year, month, day)) {
+        return 0;
+    }
+    return year * 10000 + month * 100 + day;
+}
+
+/* As pk_parse_plays_slow; the 8 bytes before the field's end must be readable. */
+static inline bool
+pk_parse_plays(pk_span field, int64_t *plays)
+{
+    size_t length = (size_t)(field.end - field.start);
+    if (PK_LIKELY(length - 1 < 8)) {
+        unsigned unused = 64 - 8 * (unsigned)length;
+        uint64_t digits = (pk_load64(field.end - 8) ^ 0x30 * PK_EACH_BYTE) >> unused << unused;
+        if (PK_LIKELY(pk_all_digits(digits))) {
+            uint64_t pairs = pk_digit_pairs(digits);
+            uint64_t high = (pairs & 0x000000FF000000FFULL) * (100 + (1000000ULL << 32));
+            uint64_t low = (pairs >> 16 & 0x000000FF000000FFULL) * (1 + (10000ULL << 32));
+            *plays = (int64_t)(high + low) >> 32;
+            return true;
+        }
+    }
+    return pk_parse_plays_slow(field, plays);
+}
+
+#endif

@@ -1,0 +1,222 @@
+"""The calls that a worker runs, on top of the C kernel: `pure` does the same, and is the truth.
+
+The kernel finds out where a bad record is; what is wrong with it the pure implementation says, so
+that the words are the same. The index, note and trailer of a group file are written here as well.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from plays_service.aggregation import _kernel
+from plays_service.aggregation.dialect import Dialect
+from plays_service.aggregation.errors import CsvError
+from plays_service.aggregation.fields import read_values
+from plays_service.aggregation.groupfile import MAGIC, DamagedFileError, GroupFile, file_end
+from plays_service.aggregation.keys import PARTITIONS
+from plays_service.aggregation.merge import plan_result, range_size
+from plays_service.aggregation.pure import known_summary
+from plays_service.aggregation.records import RecordReader
+from plays_service.aggregation.rows import RESULT_HEADER
+from plays_service.aggregation.summary import Segment, Source, Summary
+
+__all__ = [
+    "aggregate_file",
+    "aggregate_segment",
+    "cut_segments",
+    "merge_partitions",
+    "plan_result",
+    "write_ranges",
+]
+
+#: Rows after each of which the kernel asks how many of them brought new keys. Enough to tell, few
+#: enough that a table of that many new groups costs little.
+SAMPLE_ROWS: Final = 1 << 16
+
+
+def cut_segments(path: Path, dialect: Dialect, segment_size: int) -> list[Segment]:
+    """Segments that hold every record of the file once, each of at least ``segment_size`` bytes
+    (but the last) and not longer than that by more than a record.
+    """
+    segments = []
+    name, shape, size = os.fsencode(path), _shape(dialect), path.stat().st_size
+    start = dialect.data_start
+    while start < size:
+        target = start + max(1, segment_size)
+        end = size if target >= size else _kernel.cut(name, start, target, size, shape)
+        segments.append(Segment(start, end))
+        start = end
+    return segments
+
+
+def aggregate_segment(
+    source: Source, segment: Segment, partial: Path, seed: int, memory: int
+) -> Summary:
+    """Aggregate one segment into ``partial``, in about ``memory`` bytes.
+
+    Where the partial is there already (from before a restart) it is kept. A summary with an
+    error comes without a partial. Lines count from the segment's start.
+    """
+    if (known := known_summary(partial)) is not None:
+        return known
+    with _temporary(partial) as temporary:
+        stopped, rows, lines, skipped, bad, index, offset = _kernel.aggregate_segment(
+            os.fsencode(source.path),
+            segment.start,
+            segment.end,
+            _shape(source.dialect),
+            source.skip_errors,
+            seed,
+            memory,
+            SAMPLE_ROWS,
+            os.fsencode(temporary),
+        )
+        summary = _summary(source, stopped, rows, lines, skipped, bad)
+        if summary.error is None:
+            _publish(temporary, partial, index, offset, summary.to_json())
+    return summary
+
+
+def aggregate_file(source: Source, result: Path, scratch: Path, seed: int, memory: int) -> Summary:
+    """Aggregate a whole file into ``result`` in this one call, in about ``memory`` bytes.
+
+    For files of up to about a segment: larger ones are faster in segments. ``scratch`` is a
+    folder for partials, needed only where the groups outgrow the memory. A summary with an error
+    comes without a result; lines are those of the file.
+    """
+    done = _kernel.aggregate_file(
+        os.fsencode(source.path),
+        source.dialect.data_start,
+        _shape(source.dialect),
+        source.skip_errors,
+        seed,
+        memory,
+        os.fsencode(result),
+        RESULT_HEADER,
+    )
+    if done is None:
+        summary = _aggregate_large(source, result, scratch, seed, memory)
+    else:
+        *found, groups = done
+        summary = _summary(source, *found)
+        if summary.error is None:
+            summary = replace(summary, groups=groups)
+    return summary.moved(source.dialect.data_line)
+
+
+def merge_partitions(
+    partials: Sequence[Path], partitions: range, run: Path, seed: int, memory: int
+) -> int:
+    """Merge some partitions (a range without steps) of all partials into a run; the number of
+    groups in it.
+
+    ``partials`` must be in the order of their segments. ``memory`` is in bytes; a partition that
+    may take more is merged in several passes, each of a share of its keys.
+    """
+    with _temporary(run) as temporary, _damage_named(partials):
+        groups, index, offset = _kernel.merge_partitions(
+            tuple(map(os.fsencode, partials)),
+            partitions.start,
+            partitions.stop,
+            os.fsencode(temporary),
+            seed,
+            memory,
+            range_size(memory),
+        )
+        _publish(temporary, run, index, offset, {"groups": groups})
+    return groups
+
+
+def write_ranges(runs: Sequence[Path], ranges: range, result: Path, offset: int) -> None:
+    """Write the rows of some ranges into ``result`` at ``offset``, by order of first row."""
+    with _damage_named(runs):
+        _kernel.write_ranges(
+            tuple(map(os.fsencode, runs)), ranges.start, ranges.stop, os.fsencode(result), offset
+        )
+
+
+def _aggregate_large(
+    source: Source, result: Path, scratch: Path, seed: int, memory: int
+) -> Summary:
+    scratch.mkdir(parents=True, exist_ok=True)
+    partial, run = scratch / "whole.partial", scratch / "whole.run"
+    segment = Segment(source.dialect.data_start, source.path.stat().st_size)
+    summary = aggregate_segment(source, segment, partial, seed, memory)
+    if summary.error is not None:
+        return summary
+    groups = merge_partitions([partial], range(PARTITIONS), run, seed, memory)
+    for ranges, offset in plan_result([run], result, memory):
+        write_ranges([run], ranges, result, offset)
+    return replace(summary, groups=groups)
+
+
+def _shape(dialect: Dialect) -> tuple[bytes, bytes, int, int, int, int]:
+    return (
+        dialect.delimiter,
+        dialect.line_end,
+        dialect.fields,
+        dialect.song,
+        dialect.date,
+        dialect.plays,
+    )
+
+
+def _summary(
+    source: Source, stopped: bool, rows: int, lines: int, skipped: int, bad: list[tuple[int, int]]
+) -> Summary:
+    errors: tuple[CsvError, ...] = ()
+    if bad:
+        with source.path.open("rb", buffering=0) as file:
+            errors = tuple(_worded(file, source.dialect, *one) for one in bad)
+    if stopped:
+        return Summary(rows=rows, lines=lines, error=errors[0])
+    return Summary(rows=rows, lines=lines, skipped=skipped, errors=errors)
+
+
+def _worded(file: BinaryIO, dialect: Dialect, offset: int, line: int) -> CsvError:
+    """What the pure implementation says of the record at ``offset``."""
+    for _, _, record, error in RecordReader(file, offset, offset + 1, dialect):
+        try:
+            if error is not None:
+                raise error
+            read_values(record, 0, dialect)
+        except CsvError as bad:
+            return bad.moved(line)
+    raise RuntimeError(f"the record at byte {offset} is bad for the kernel and good otherwise")
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """A name beside ``path`` for a file that may become it; what is left of it goes."""
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _publish(temporary: Path, path: Path, index: bytes, offset: int, note: Any) -> None:
+    """Complete the group file whose blocks the kernel wrote, and let it appear at ``path``."""
+    with temporary.open("r+b", buffering=0) as file:
+        file.write(MAGIC)
+        file.seek(offset)
+        end = memoryview(file_end(index, offset, note))
+        while end:
+            end = end[file.write(end) :]
+    temporary.replace(path)
+
+
+@contextmanager
+def _damage_named(paths: Sequence[Path]) -> Iterator[None]:
+    try:
+        yield
+    except _kernel.DamagedError as error:
+        path = paths[error.args[0]]
+        with GroupFile(path):  # says what is wrong, where it can see it
+            raise DamagedFileError(f"{path.name} holds groups that cannot be") from None

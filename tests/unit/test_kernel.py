@@ -1,0 +1,487 @@
+"""The C kernel and the pure implementation: same bytes, same words, same counts."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from plays_service.aggregation import (
+    PARTITIONS,
+    CsvError,
+    Segment,
+    Source,
+    Summary,
+    dialect,
+    dialect_of,
+    engine,
+    pure,
+    records,
+)
+from plays_service.aggregation.groupfile import DamagedFileError, GroupFile
+from tests.conftest import EXAMPLE, EXAMPLE_RESULT
+
+_kernel = pytest.importorskip("plays_service.aggregation._kernel")
+native = pytest.importorskip("plays_service.aggregation.native")
+
+#: A build whose limits are so small that short inputs meet them: the pure one follows suit.
+TINY = _kernel.RECORD_LIMIT < 1 << 20
+LIMIT = _kernel.RECORD_LIMIT
+FOLDER = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
+
+
+@pytest.fixture(autouse=True, scope="module")
+def same_limits() -> Iterator[None]:
+    patch = pytest.MonkeyPatch()
+    if TINY:
+        patch.setattr(records, "RECORD_LIMIT", LIMIT)
+        patch.setattr(records, "_LONGEST", LIMIT + 2)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(params=["avx2", "sse2", "neon", "plain"])
+def indexer(request: pytest.FixtureRequest) -> Iterator[str]:
+    if not _kernel.use_index(request.param):
+        pytest.skip(f"no {request.param} here")
+    yield request.param
+    _kernel.use_index(None)
+
+
+class Run:
+    """One input, worked on by whichever implementation is asked for."""
+
+    def __init__(self, folder: Path, data: bytes, skip_errors: bool = False) -> None:
+        self.folder = folder
+        self.path = folder / "input.csv"
+        self.path.write_bytes(data)
+        self.source = Source(self.path, dialect_of(self.path), skip_errors)
+
+    def segments(self, size: int) -> list[Segment]:
+        """The segments, on which both must agree."""
+        one = pure.cut_segments(self.path, self.source.dialect, size)
+        assert native.cut_segments(self.path, self.source.dialect, size) == one
+        return one
+
+    def partials(
+        self, module: ModuleType, segments: list[Segment], seed: int, memory: int
+    ) -> tuple[list[Path], list[Summary]]:
+        """The partials, and what their segments held."""
+        name = module.__name__.rpartition(".")[2]
+        paths = [self.folder / f"{name}-{one.start}.partial" for one in segments]
+        summaries = [
+            module.aggregate_segment(self.source, segment, path, seed, memory)
+            for segment, path in zip(segments, paths, strict=True)
+        ]
+        assert [path.exists() for path in paths] == [one.error is None for one in summaries]
+        return paths, summaries
+
+    def merged(
+        self, module: ModuleType, partials: list[Path], seed: int, memory: int, shares: int
+    ) -> bytes:
+        """The result of merging partials, in several shares and ranges."""
+        bounds = [PARTITIONS * i // shares for i in range(shares + 1)]
+        runs = [self.folder / f"{i}.run" for i in range(shares)]
+        for i, run in enumerate(runs):
+            module.merge_partitions(partials, range(bounds[i], bounds[i + 1]), run, seed, memory)
+        result = self.folder / "merged.csv"
+        for ranges, offset in module.plan_result(runs, result, 64):
+            module.write_ranges(runs, ranges, result, offset)
+        return result.read_bytes()
+
+    def whole(self, module: ModuleType, memory: int) -> tuple[bytes | None, Summary]:
+        """The result of the call for small files."""
+        result = self.folder / "whole.csv"
+        result.unlink(missing_ok=True)
+        scratch = self.folder / "scratch"
+        shutil.rmtree(scratch, ignore_errors=True)
+        summary = module.aggregate_file(self.source, result, scratch, 1, memory)
+        return (result.read_bytes() if result.exists() else None), summary
+
+
+@contextmanager
+def run_on(data: bytes, skip_errors: bool = False) -> Iterator[Run]:
+    with TemporaryDirectory(dir=FOLDER) as folder:
+        yield Run(Path(folder), data, skip_errors)
+
+
+def check(
+    data: bytes,
+    *,
+    skip_errors: bool = False,
+    segment_size: int = 1 << 20,
+    memory: int = 1 << 20,
+    seed: int = 1,
+    sample: int = 1 << 16,
+) -> tuple[bytes | None, Summary] | None:
+    """Both implementations on `data`, in all combinations; what they agree on."""
+    try:
+        with run_on(data, skip_errors) as run, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(native, "SAMPLE_ROWS", sample)
+            return _check(run, segment_size, memory, seed)
+    except CsvError:
+        return None  # of the header, which both read with the same code
+
+
+def _check(run: Run, segment_size: int, memory: int, seed: int) -> tuple[bytes | None, Summary]:
+    whole = run.whole(pure, memory)
+    assert run.whole(native, memory) == whole
+    segments = run.segments(segment_size)
+    ours, found = run.partials(native, segments, seed, memory)
+    theirs, expected = run.partials(pure, segments, seed, memory)
+    assert found == expected
+    if all(one.error is None for one in found):
+        mixed = [pair[i % 2] for i, pair in enumerate(zip(ours, theirs, strict=True))]
+        for module in (native, pure):
+            for partials in (ours, theirs, mixed):
+                assert run.merged(module, partials, seed, memory, 3) == whole[0]
+    else:
+        total = Summary()
+        for one in found:
+            total = total.then(one)
+            if one.error is not None:
+                break
+        assert total.moved(run.source.dialect.data_line).error == whole[1].error
+    return whole
+
+
+# ---- Hypothesis: inputs that meet every rule ----
+
+SONGS = [
+    b"Umbrella", b"In The End", b"a", b"", b'"a"', b'"a,b"', b'"a;b"', b'"a""b"', b'"""x"""',
+    b'"a\nb"', b'"a\r\nb"', b'"\r"', b'x"y', b'x "" y', b'"', b'""', b'"a"x', b'"a', b'a"',
+    b"caf\xc3\xa9", b"\xff", b"\xed\xa0\x80", b"\xf0\x9f\x8e\xb5", b"\xc3", b" a ", b"\x00",
+    b"sixteen letters.", b"seventeen letters", b"a song of exactly thirty-two b.",
+    b"a song of exactly thirty-two by.", b"a song of exactly thirty-three b.", b"z" * 47,
+    b"\r", b"a\rb", b"a\nb", b"\t", b"|", b",", b";", b'"","', b'"\xc3\xa9, \xff"', b"\xef\xbb\xbf",
+]  # fmt: skip
+DATES = [
+    b"2020-01-01", b"2020-02-29", b"2021-02-29", b"1900-02-29", b"2000-02-29", b"0000-01-01",
+    b"0001-01-01", b"9999-12-31", b"2020-13-01", b"2020-00-10", b"2020-01-00", b"2020-04-31",
+    b" 2020-01-01", b"2020-01-01\t", b'"2020-01-01"', b'" 2020-01-01 "', b"2020-1-01", b"2020/01/01",
+    b"2020-01-0:", b"", b"202\xff-01-01", b"2020-01-01 00:00", b'"2020-01""-01"', b"20 20-01-01",
+]  # fmt: skip
+PLAYS = [
+    b"1", b"0", b"-1", b"+7", b"12345678", b"123456789", b" 5 ", b"\t5", b"5\r", b"", b" ", b"-",
+    b"12.5", b"1e3", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808",
+    b"-9223372036854775809", b"00000000000000000000000000012", b"0x1", b'"5"', b'"-5"', b'" 6"',
+    b'"', b"1" * 40, b"--1", b"1 2", b"\xd9\xa3", b'"1""2"',
+]  # fmt: skip
+GOOD_SONGS = [song for song in SONGS if b"\xff" not in song][:20]
+LINE_ENDS = [b"\n", b"\r\n", b"\r", b"\n\n", b"\r\n\r\n", b"", b"\n\r"]
+HEADERS = [
+    b"Song,Date,Number of Plays", b"Song;Date;Number of Plays", b"Song\tDate\tNumber of Plays",
+    b"Song|Date|Number of Plays", b"Number of Plays,Song,Date", b"Date,x,Number of Plays,Song,y",
+    b'"Song","Date","Number of Plays"', b"\xef\xbb\xbfSong,Date,Number of Plays",
+    b"\n\nsong , DATE,number of plays", b'"a\nb",Song,Date,Number of Plays',
+]  # fmt: skip
+
+
+@st.composite
+def files(draw: st.DrawFn) -> bytes:
+    """A header and lines made of pieces that are good, bad or odd; more good than bad."""
+    header = draw(st.sampled_from(HEADERS))
+    delimiter = next(one for one in (b";", b"\t", b"|", b",") if one in header)
+    usual_end = draw(st.sampled_from([b"\n", b"\r\n", b"\r"]))
+    names = header.strip(b"\xef\xbb\xbf\n").replace(b"\n", b"").split(delimiter)
+    oddness = draw(st.sampled_from([0, 1, 3]))
+    lines = [header, usual_end]
+    for _ in range(draw(st.integers(0, 14))):
+        fields = []
+        for name in names:
+            kind = name.strip(b'" ').lower()
+            odd = draw(st.integers(0, 9)) < oddness
+            if kind == b"date":
+                fields.append(draw(st.sampled_from(DATES if odd else DATES[:2])))
+            elif kind == b"number of plays":
+                fields.append(draw(st.sampled_from(PLAYS if odd else PLAYS[:6])))
+            else:
+                fields.append(draw(st.sampled_from(SONGS if odd else GOOD_SONGS[:8])))
+        if draw(st.integers(0, 19)) < oddness:
+            fields.append(b"x")
+        if draw(st.integers(0, 19)) < oddness:
+            fields.append(draw(st.binary(max_size=5)))
+        record = delimiter.join(fields)
+        if draw(st.integers(0, 19)) < oddness:
+            at = draw(st.integers(0, len(record)))
+            record = record[:at] + draw(st.sampled_from([b'"', b"\n", b",", b"\r"])) + record[at:]
+        odd_end = draw(st.integers(0, 9)) < oddness
+        lines += [record, draw(st.sampled_from(LINE_ENDS)) if odd_end else usual_end]
+    if draw(st.booleans()):
+        lines.pop()
+    return b"".join(lines)
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(
+    data=files(),
+    skip_errors=st.booleans(),
+    segment_size=st.sampled_from([1, 20, 60, 200, 1 << 20]),
+    memory=st.sampled_from([2, 600, 3000, 1 << 20]),
+    sample=st.sampled_from([1, 3, 1 << 16]),
+)
+@example(EXAMPLE, False, 1, 2, 1)
+@pytest.mark.usefixtures("indexer")
+def test_both_say_the_same(
+    data: bytes, skip_errors: bool, segment_size: int, memory: int, sample: int
+) -> None:
+    check(
+        data, skip_errors=skip_errors, segment_size=segment_size, memory=memory, sample=sample
+    )
+
+
+# ---- The parts one by one ----
+
+
+@pytest.mark.skipif(TINY, reason="needs the contract's limits")
+def test_the_example() -> None:
+    checked = check(EXAMPLE)
+    assert checked is not None
+    assert checked[0] == EXAMPLE_RESULT
+
+
+@pytest.mark.skipif(TINY, reason="needs the contract's limits")
+@pytest.mark.parametrize("skip_errors", [False, True])
+@pytest.mark.parametrize("over", [-1, 0, 1, 2, 3])
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("form", [b"%b,2020-01-01,1", b'"%b",2020-01-01,1', b'"%b\n",2020-01-01,1'])
+def test_records_about_as_long_as_may_be(
+    form: bytes, line_end: bytes, over: int, skip_errors: bool
+) -> None:
+    record = form % (b"s" * (LIMIT + over - len(form % b"")))
+    good = b"a,2020-01-01,1"
+    lines = [b"Song,Date,Number of Plays", good, record, good]
+    for end in (b"", line_end):
+        check(line_end.join(lines) + end, skip_errors=skip_errors, segment_size=100)
+    check(line_end.join(lines[:-1]), skip_errors=skip_errors, segment_size=100)
+
+
+@pytest.mark.skipif(TINY, reason="needs the contract's limits")
+@pytest.mark.parametrize("size", [LIMIT - 100, LIMIT + 100, 3 * LIMIT])
+def test_a_stray_quote_in_a_large_file(size: int) -> None:
+    line = b"song,2020-01-01,1\n"
+    data = b"Song,Date,Number of Plays\n" + line + b'"' + line * (size // len(line))
+    for skip_errors in (False, True):
+        check(data, skip_errors=skip_errors, segment_size=size // 3, memory=1 << 24)
+        check(data + b'",2020-01-01,5\n', skip_errors=skip_errors, memory=1 << 24)
+
+
+@pytest.mark.skipif(TINY, reason="needs the contract's limits")
+def test_many_stray_quotes_take_linear_time() -> None:
+    # each line opens a quote, and one that is open when it begins is open when it ends
+    data = b"Song,Date,Number of Plays\n" + b'a"x,"\n' * 300_000
+    with run_on(data, skip_errors=True) as run:
+        result, summary = run.whole(native, 1 << 24)
+        assert result is not None
+        assert summary.skipped == summary.lines == 300_000
+        native.cut_segments(run.path, run.source.dialect, 1 << 19)
+
+
+def _many_rows(count: int, songs: int, quoted: bool, line_end: bytes = b"\n") -> bytes:
+    chance = random.Random(count)
+    form = '"%s %d","2020-%02d-%02d","%d"' if quoted else "%s %d,2020-%02d-%02d,%d"
+    rows = [
+        form
+        % (
+            "song" * chance.choice([1, 1, 1, 12]),
+            chance.randrange(songs),
+            chance.randrange(1, 13),
+            chance.randrange(1, 29),
+            chance.choice([chance.randrange(1000), chance.randrange(-(10**18), 10**18)]),
+        )
+        for _ in range(count)
+    ]
+    return line_end.join(["Song,Date,Number of Plays".encode(), *map(str.encode, rows), b""])
+
+
+@pytest.mark.skipif(TINY, reason="needs the contract's limits")
+@pytest.mark.parametrize("quoted", [False, True])
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("songs", [20, 1 << 20])
+@pytest.mark.parametrize("memory", [40_000, 1 << 26])
+@pytest.mark.usefixtures("indexer")
+def test_many_rows(quoted: bool, line_end: bytes, songs: int, memory: int) -> None:
+    data = _many_rows(8_000, songs, quoted, line_end)
+    whole = check(data, segment_size=100_000, memory=memory, sample=1_000)
+    assert whole is not None
+    assert whole[1].rows == 8_000
+
+
+def test_totals_beyond_64_and_96_bits() -> None:
+    least = b"a,2020-01-01,-9223372036854775808\n"
+    for data in (
+        b"Song,Date,Number of Plays\n" + least * 5,
+        b"Song,Date,Number of Plays\n" + least * 5 + b"a,2020-01-01,9223372036854775807\n" * 11,
+    ):
+        whole = check(data, segment_size=60)
+        assert whole is not None
+        assert whole[0] is not None
+    assert b"55340232221128654837" in whole[0]
+
+
+@pytest.mark.skipif(TINY, reason="needs the contract's limits")
+def test_only_the_first_errors_are_told() -> None:
+    data = EXAMPLE + b"bad\n" * 250
+    whole = check(data, skip_errors=True, segment_size=300)
+    assert whole is not None
+    assert whole[1].skipped == 250
+    assert len(whole[1].errors) == 100
+
+
+def test_a_partial_that_is_there_is_kept(tmp_path: Path) -> None:
+    run = Run(tmp_path, EXAMPLE)
+    segment = Segment(run.source.dialect.data_start, len(EXAMPLE))
+    partial = tmp_path / "one.partial"
+    first = native.aggregate_segment(run.source, segment, partial, 1, 1 << 20)
+    before = partial.stat()
+    run.path.unlink()
+    assert native.aggregate_segment(run.source, segment, partial, 1, 1 << 20) == first
+    assert partial.stat() == before
+
+
+def test_files_that_are_not_there(tmp_path: Path) -> None:
+    run = Run(tmp_path, EXAMPLE)
+    segment = Segment(0, 100)
+    with pytest.raises(FileNotFoundError) as caught:
+        native.merge_partitions([tmp_path / "no"], range(512), tmp_path / "run", 1, 1 << 20)
+    assert caught.value.filename == str(tmp_path / "no")
+    with pytest.raises(FileNotFoundError):
+        native.aggregate_segment(run.source, segment, tmp_path / "no" / "p", 1, 1 << 20)
+    source = replace(run.source, path=tmp_path / "gone")
+    with pytest.raises(FileNotFoundError):
+        native.aggregate_file(source, tmp_path / "r", tmp_path / "s", 1, 1 << 20)
+    assert [path.name for path in tmp_path.iterdir()] == ["input.csv"]
+
+
+def test_any_damage_to_a_partial_is_an_error_or_harmless(tmp_path: Path) -> None:
+    run = Run(tmp_path, EXAMPLE)
+    segment = Segment(run.source.dialect.data_start, len(EXAMPLE))
+    partial, out = tmp_path / "one.partial", tmp_path / "one.run"
+    native.aggregate_segment(run.source, segment, partial, 1, 1 << 20)
+    native.merge_partitions([partial], range(512), out, 1, 1 << 20)
+    for path, use in (
+        (partial, lambda: native.merge_partitions([partial], range(512), out, 1, 1 << 20)),
+        (out, lambda: native.write_ranges([out], range(99), tmp_path / "input.csv", 0)),
+    ):
+        whole = path.read_bytes()
+        for damaged in _damages(whole):
+            path.write_bytes(damaged)
+            try:
+                use()
+            except (DamagedFileError, MemoryError):
+                pass
+        path.write_bytes(whole)
+
+
+def _damages(whole: bytes) -> Iterator[bytes]:
+    """Cut short, bits turned, and index entries changed with the checksum put right."""
+    import zlib
+
+    for size in range(0, len(whole), 7):
+        yield whole[:size]
+    chance = random.Random(1)
+    for _ in range(300):
+        at, bit = chance.randrange(len(whole)), 1 << chance.randrange(8)
+        yield whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :]
+    start = int.from_bytes(whole[-28:-20], "little")
+    for _ in range(2000):
+        index = bytearray(whole[start:-28])
+        blocks = int.from_bytes(whole[-20:-16], "little")
+        at = chance.randrange(blocks * 40)
+        index[at] = chance.choice([0, 1, 2, 3, 4, 8, 16, 255, chance.randrange(256)])
+        trailer = whole[-28:-12] + zlib.crc32(index).to_bytes(4, "little") + whole[-8:]
+        yield whole[:start] + bytes(index) + trailer
+
+
+def test_no_allocation_that_fails_does_harm(tmp_path: Path) -> None:
+    data = _many_rows(600, 50, True) if not TINY else EXAMPLE
+    run = Run(tmp_path, data + b'"a""b",2020-01-01,1\n')
+    segment = Segment(run.source.dialect.data_start, len(data))
+    partial, out, result = tmp_path / "p", tmp_path / "run", tmp_path / "result"
+    scratch = tmp_path / "scratch"
+
+    def work() -> None:
+        native.aggregate_file(run.source, result, scratch, 1, 1 << 24)
+        native.aggregate_segment(run.source, segment, partial, 1, 50_000)
+        native.merge_partitions([partial], range(512), out, 1, 50_000)
+        for ranges, offset in native.plan_result([out], result, 1000):
+            native.write_ranges([out], ranges, result, offset)
+
+    work()
+    expected = result.read_bytes()
+    held = _kernel.allocated()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "SAMPLE_ROWS", 100)
+        for count in range(10_000):
+            partial.unlink(missing_ok=True)
+            _kernel.fail_allocation(count)
+            try:
+                work()
+            except MemoryError:
+                assert _kernel.allocated() == held
+                continue
+            finally:
+                _kernel.fail_allocation(-1)
+            break
+        else:
+            pytest.fail("there is no end to its allocations")
+    assert count > 10
+    assert result.read_bytes() == expected
+    assert not [path for path in tmp_path.iterdir() if path.name.endswith(".tmp")]
+
+
+def test_partials_without_spilling_are_the_same_bytes(tmp_path: Path) -> None:
+    run = Run(tmp_path, EXAMPLE)
+    segment = Segment(run.source.dialect.data_start, len(EXAMPLE))
+    paths = [tmp_path / "native", tmp_path / "pure"]
+    native.aggregate_segment(run.source, segment, paths[0], 7, 1 << 20)
+    pure.aggregate_segment(run.source, segment, paths[1], 7, 1 << 20)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    with GroupFile(paths[0]) as file:
+        assert file.note["rows"] == 7
+
+
+# ---- Which implementation ----
+
+
+def test_the_engine_is_picked_by_name() -> None:
+    assert engine.pick("pure") == ("pure", pure)
+    assert engine.pick("native") == ("native", native)
+    assert engine.pick("auto") == ("native", native)
+    with pytest.raises(ValueError, match="is none of: auto, native, pure"):
+        engine.pick("fast")
+
+
+@pytest.mark.parametrize(("wanted", "said"), [("auto", "pure"), ("native", "PLAYS_ENGINE=native")])
+def test_without_the_extension(wanted: str, said: str) -> None:
+    code = (
+        "import sys; sys.modules['plays_service.aggregation._kernel'] = None; "
+        "import plays_service.aggregation as a; print(a.ENGINE)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PLAYS_ENGINE": wanted},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert said in (done.stdout or done.stderr)
+
+
+def test_dialect_limits_are_the_same() -> None:
+    assert TINY or dialect.RECORD_LIMIT == LIMIT
