@@ -123,6 +123,7 @@ def parse_date(field: bytes) -> int:
     return year * 10_000 + month * 100 + day
 
 
+@lru_cache(maxsize=1 << 16)  # most numbers are small ones
 def parse_plays(field: bytes) -> int | None:
     """A whole number within 64 bits; None where it is none. Spaces and tabs around it go."""
     match = _WHOLE_NUMBER.fullmatch(field.strip(_BLANKS))
