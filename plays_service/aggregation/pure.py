@@ -95,7 +95,6 @@ def _outgrown() -> None:
 
 def _summary_of(partial: Path) -> Summary | None:
     try:
-        with GroupFile(partial) as file:
-            return Summary.from_json(file.note)
+        return Summary.from_json(GroupFile(partial, range(0)).note)
     except (FileNotFoundError, DamagedFileError):
         return None

@@ -50,9 +50,7 @@ class TaskRunner:
         """Take up the tasks on disk: ended ones are known again, the others go on."""
         for task in await asyncio.to_thread(lambda: list(self.store.load())):
             self.registry.add(task)
-            if task.has_ended:
-                await asyncio.to_thread(self.store.clean, task)
-            else:
+            if not task.has_ended:
                 task.state, task.progress = State.PENDING, 0.0
                 self._run_soon(task)
         _log.info("%d tasks on disk, %d to go on", len(self.registry), len(self._running))

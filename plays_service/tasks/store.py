@@ -121,7 +121,10 @@ class TaskStore:
         _delete(doomed)
 
     def load(self) -> Iterator[Task]:
-        """Every task on disk. What is no task is set aside, with a line in the log."""
+        """Every task on disk; ended ones are cleaned.
+
+        What is no task is set aside, with a line in the log.
+        """
         for folder in self._tasks.iterdir():
             try:
                 task = Task.from_json(json.loads((folder / "task.json").read_bytes()))
@@ -133,6 +136,8 @@ class TaskStore:
                 folder.rename(target)
                 _log.warning("%s is not a task (%r); set aside as %s", folder, error, target)
             else:
+                if task.has_ended:
+                    self.clean(task)
                 yield task
 
     def folder(self, task: Task) -> Path:
