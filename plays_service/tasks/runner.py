@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -53,6 +54,7 @@ class TaskRunner:
             if not task.has_ended:
                 task.state, task.progress = State.PENDING, 0.0
                 self._run_soon(task)
+        await self._pool.call(os.getpid)  # so that the first upload does not wait for a worker
         _log.info("%d tasks on disk, %d to go on", len(self.registry), len(self._running))
         self._sweeper = asyncio.create_task(self._sweep())
 
