@@ -195,7 +195,7 @@ def _pack(numbers: Sequence[int]) -> tuple[int, bytes]:
 
 
 def _pack_signed(numbers: Sequence[int]) -> tuple[int, bytes]:
-    largest = max(max(numbers), ~min(numbers))
+    largest = max(*numbers, ~min(numbers))
     if largest == 0 and not any(numbers):
         return 0, b""
     for width, typecode in _SIGNED_TYPECODES.items():

@@ -12,7 +12,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from plays_service.aggregation.groupfile import Group, GroupFile, GroupFileWriter
 from plays_service.aggregation.groups import GROUP_COST, Groups
@@ -70,7 +70,7 @@ class _RunWriter:
         self._ranges: defaultdict[int, list[Group]] = defaultdict(list)
         self._size = 0
 
-    def __enter__(self) -> _RunWriter:
+    def __enter__(self) -> Self:
         self.file.__enter__()
         return self
 

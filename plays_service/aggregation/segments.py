@@ -15,8 +15,7 @@ _BLOCK_SIZE: Final = 4 << 20
 
 
 def cut_segments(path: Path, dialect: Dialect, segment_size: int) -> list[Segment]:
-    """Segments that hold every record of the file once, each of at least ``segment_size`` bytes
-    (but the last) and not longer than that by more than a record.
+    """Segments of ``segment_size`` bytes, and up to a record more, that hold the whole file.
 
     Where a record ends is known only from where the one before it ended, because of quotes: so
     each segment is cut from the one before.

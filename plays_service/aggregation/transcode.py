@@ -55,13 +55,13 @@ class Transcoder:
             self._sniffing = False
             if data.startswith(_UTF16_BOMS):
                 self._decode_as("UTF-16")
-        return data if self._decoder is None else self._decoded(data)
+        return self._decoded(data)
 
     def finish(self) -> bytes:
         """What is left when the upload has ended."""
         if self._sniffing:
             return self._head
-        return b"" if self._decoder is None else self._decoded(b"", final=True)
+        return self._decoded(b"", final=True)
 
     @property
     def decodes(self) -> bool:
@@ -73,7 +73,8 @@ class Transcoder:
         self._decoder = codecs.getincrementaldecoder(encoding)(errors=_MARK)
 
     def _decoded(self, data: bytes, *, final: bool = False) -> bytes:
-        assert self._decoder is not None
+        if self._decoder is None:
+            return data
         return self._decoder.decode(data, final).encode("utf-8", "surrogatepass")
 
 

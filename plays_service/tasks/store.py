@@ -77,7 +77,7 @@ class TaskStore:
             _delete(leftover)
 
     def close(self) -> None:
-        """Give up the lock. (The system does so too when the process dies.)"""
+        """Give up the lock, as the system does when the process dies."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
