@@ -48,7 +48,10 @@ FROM ${BASE}
 RUN install -d -m 1777 /data
 COPY --from=build /opt/plays /opt/plays
 COPY --from=build /opt/package /opt/plays
+# The workers' sockets belong in memory, which /dev/shm is even where the root is read-only; without
+# a writable /tmp they would go to /data, and stay there when the container is killed.
 ENV PATH=/opt/plays/bin:$PATH \
+    TMPDIR=/dev/shm \
     PLAYS_HOST=0.0.0.0 \
     PLAYS_PORT=8000 \
     PLAYS_DATA_DIR=/data \
@@ -58,7 +61,7 @@ WORKDIR /data
 EXPOSE 8000
 USER 10001:10001
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --start-interval=1s --retries=3 \
-    CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('localhost', int(os.environ['PLAYS_PORT']), timeout=4); c.request('GET', '/health'); sys.exit(c.getresponse().status != 200)"]
+    CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('localhost', os.environ.get('PLAYS_PORT') or 8000, timeout=4); c.request('GET', '/health'); sys.exit(c.getresponse().status != 200)"]
 ENTRYPOINT ["plays-service"]
 CMD ["serve"]
 ARG VERSION=
