@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
-import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import NamedTuple
 
@@ -119,10 +119,8 @@ class TestBoundary:
     @given(st.text())
     def test_no_text_raises_anything_else(self, text: str) -> None:
         for content_type in (text, "multipart/form-data;" + text):
-            try:
+            with contextlib.suppress(MultipartError):
                 assert 1 <= len(boundary_of(content_type)) <= 70
-            except MultipartError:
-                pass
 
 
 class TestDelimiters:
@@ -326,8 +324,8 @@ class TestTruncation:
         assert part is not None
         pieces = []
         with pytest.raises(MultipartError, match="closing line"):
-            async for piece in part:
-                pieces.append(piece)
+            while True:
+                pieces.append(await anext(part))
         assert pieces == [b"1" * 7]
 
     async def test_the_error_stays(self) -> None:
@@ -522,12 +520,8 @@ class TestDisposition:
         value = start + repeated * (LARGE // len(repeated)) + '"x'
         data = body((b"Content-Disposition: form-data" + value.encode(), b"1"))
         reader = MultipartReader(stream([data]), BOUNDARY, max_header_size=2 * LARGE)
-        began = time.perf_counter()
-        try:
-            await reader.next_part()
-        except MultipartError:
-            pass
-        assert time.perf_counter() - began < 2  # quadratic time would be minutes
+        with contextlib.suppress(MultipartError):
+            await reader.next_part()  # in quadratic time it would hit the test's time limit
 
 
 class TestChunking:
