@@ -322,11 +322,9 @@ class TestTruncation:
         data = body((FILE_HEADER, b"1" * 10))[: -len(DELIMITER) - 7]
         part = await reader_of(data).next_part()
         assert part is not None
-        pieces = []
+        assert await anext(part) == b"1" * 7
         with pytest.raises(MultipartError, match="closing line"):
-            while True:
-                pieces.append(await anext(part))
-        assert pieces == [b"1" * 7]
+            await anext(part)
 
     async def test_the_error_stays(self) -> None:
         reader = reader_of(body((FILE_HEADER, b"1"), end=b""))
