@@ -108,11 +108,10 @@ class TaskStore:
 
     def clean(self, task: Task) -> None:
         """Delete all of an ended task but its state and, after SUCCESS, its result."""
-        folder = self.folder(task)
-        if task.state is not State.SUCCESS:
-            self.result_of(task).unlink(missing_ok=True)
-        (folder / "input.csv").unlink(missing_ok=True)
-        _delete(folder / "work")
+        kept = {"task.json", "result.csv"} if task.state is State.SUCCESS else {"task.json"}
+        for path in self.folder(task).iterdir():
+            if path.name not in kept:
+                _delete(path)
 
     def remove(self, task: Task) -> None:
         """Delete a task and all that belongs to it."""
