@@ -112,6 +112,8 @@ class TaskRunner:
         try:
             summary = await run_pipeline(self._caller(task), self._work(task), _reporter(task))
         except Exception as error:
+            # where the disk is full, this makes the room to say so
+            await asyncio.to_thread(self.store.drop_work, task)
             await self._end_surely(task, State.FAILURE, _reason(task, error))
         except asyncio.CancelledError:
             if not task.has_ended:

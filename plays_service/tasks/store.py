@@ -109,9 +109,11 @@ class TaskStore:
     def clean(self, task: Task) -> None:
         """Delete all of an ended task but its state and, after SUCCESS, its result."""
         kept = {"task.json", "result.csv"} if task.state is State.SUCCESS else {"task.json"}
-        for path in self.folder(task).iterdir():
-            if path.name not in kept:
-                _delete(path)
+        self._delete_all_but(kept, task)
+
+    def drop_work(self, task: Task) -> None:
+        """Delete all that a task has made so far; its input and its state stay."""
+        self._delete_all_but({"task.json", "input.csv"}, task)
 
     def remove(self, task: Task) -> None:
         """Delete a task and all that belongs to it."""
@@ -154,6 +156,11 @@ class TaskStore:
     def result_of(self, task: Task) -> Path:
         """Where the task's result lies once it has succeeded."""
         return self.folder(task) / "result.csv"
+
+    def _delete_all_but(self, kept: set[str], task: Task) -> None:
+        for path in self.folder(task).iterdir():
+            if path.name not in kept:
+                _delete(path)
 
     def _write_state(self, folder: Path, task: Task) -> None:
         temporary = folder / "task.json.tmp"
