@@ -6,21 +6,24 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator
-from typing import Final
 
 from aiohttp import web
 
 from plays_service import __version__
-from plays_service.api import RUNNER, SETTINGS, STOPPING, add_routes, errors_as_json
+from plays_service.api import (
+    RUNNER,
+    SETTINGS,
+    STOPPING,
+    ServiceRunner,
+    add_routes,
+    errors_as_json,
+)
 from plays_service.settings import Settings
 from plays_service.tasks import TaskRunner, TaskStore
 
 __all__ = ["create_app", "serve"]
 
 _log = logging.getLogger(__name__)
-
-#: Bytes that a connection may hold of an upload before the client is made to wait (about twice).
-_READ_BUFFER_SIZE: Final = 256 << 10
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -41,12 +44,7 @@ async def serve(settings: Settings) -> None:
     Raises `OSError` where the address is taken, `DataFolderError` where the data folder is.
     """
     app = create_app(settings)
-    runner = web.AppRunner(
-        app,
-        shutdown_timeout=settings.stop_timeout,
-        read_bufsize=_READ_BUFFER_SIZE,
-        auto_decompress=False,  # it has no limit
-    )
+    runner = ServiceRunner(app, shutdown_timeout=settings.stop_timeout)
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
