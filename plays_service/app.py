@@ -14,6 +14,7 @@ from plays_service.api import (
     RUNNER,
     SETTINGS,
     STOPPING,
+    UPLOADS,
     ServiceRunner,
     add_routes,
     errors_as_json,
@@ -30,6 +31,7 @@ def create_app(settings: Settings) -> web.Application:
     """The whole service as an aiohttp application."""
     app = web.Application(middlewares=[errors_as_json])
     app[SETTINGS] = settings
+    app[UPLOADS] = set()
     app.cleanup_ctx.append(_run_tasks)
     app.on_shutdown.append(_stop_waiting)
     add_routes(app)
@@ -45,14 +47,19 @@ async def serve(settings: Settings) -> None:
     """
     app = create_app(settings)
     runner = ServiceRunner(app, shutdown_timeout=settings.stop_timeout)
+    stop = _stop_signal()
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
         await site.start()
         _log.info("plays_service %s on %s", __version__, _addresses(runner))
-        await _stop_signal()
+        await stop.wait()
         _log.info("stopping")
         app[STOPPING].set()
+        await site.stop()
+        uploads = app[UPLOADS]
+        if uploads:  # while aiohttp shuts down, it takes in no more bytes
+            await asyncio.wait(uploads, timeout=settings.stop_timeout)
     finally:
         await runner.cleanup()
 
@@ -75,12 +82,13 @@ async def _stop_waiting(app: web.Application) -> None:
     app[STOPPING].set()
 
 
-async def _stop_signal() -> None:
+def _stop_signal() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT, from now on."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await stop.wait()
+    return stop
 
 
 def _addresses(runner: web.AppRunner) -> str:

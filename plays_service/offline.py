@@ -26,6 +26,8 @@ def aggregate_offline(
     A summary with an error comes without an output. Partials go to a temporary folder beside the
     output. Raises `EncodingError` and `OSError`.
     """
+    if not output.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {output.parent}")
     transcoder = Transcoder(encoding)
     with tempfile.TemporaryDirectory(prefix=".plays-", dir=output.parent) as folder:
         work = Work(

@@ -14,13 +14,16 @@ class CsvError(Exception):
     """One thing that is wrong with the input, and where.
 
     ``line`` is the physical line on which the record starts (or the quote opens): 1-based in the
-    file, while a segment is being read relative to the segment. ``str()`` is the text for people:
+    file, while a segment is being read relative to the segment. ``value`` is kept only as far as it
+    is shown. ``str()`` is the text for people:
     ``line 3: Number of Plays: "12.5" is not a whole number``.
     """
 
     def __init__(
         self, line: int, problem: str, column: str | None = None, value: str | None = None
     ) -> None:
+        if value is not None:
+            value = value[: _SHOWN_CHARACTERS + 1]  # one more shows that there was more
         super().__init__(line, problem, column, value)  # all of them, so that it pickles
         self.line = line
         self.problem = problem

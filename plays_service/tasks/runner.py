@@ -52,7 +52,6 @@ class TaskRunner:
         for task in await asyncio.to_thread(lambda: list(self.store.load())):
             self.registry.add(task)
             if not task.has_ended:
-                task.state, task.progress = State.PENDING, 0.0
                 self._run_soon(task)
         await self._pool.call(os.getpid)  # so that the first upload does not wait for a worker
         _log.info("%d tasks on disk, %d to go on", len(self.registry), len(self._running))
@@ -110,32 +109,41 @@ class TaskRunner:
 
     async def _run(self, task: Task) -> None:
         try:
+            await self._run_to_end(task)
+        except asyncio.CancelledError:
+            if not task.has_ended:
+                raise  # the service stops; the task goes on when it starts again
+        await asyncio.to_thread(self.store.clean, task)
+
+    async def _run_to_end(self, task: Task) -> None:
+        try:
             summary = await run_pipeline(self._caller(task), self._work(task), _reporter(task))
         except Exception as error:
             # where the disk is full, this makes the room to say so
             await asyncio.to_thread(self.store.drop_work, task)
             await self._end_surely(task, State.FAILURE, _reason(task, error))
-        except asyncio.CancelledError:
-            if not task.has_ended:
-                raise  # the service stops; the task goes on when it starts again
         else:
             task.count(summary)
             if summary.error is not None:
                 await self._end_surely(task, State.FAILURE, str(summary.error))
             else:
                 await self._end_surely(task, State.SUCCESS, "None")
-        await asyncio.to_thread(self.store.clean, task)
 
     def _caller(self, task: Task) -> Callable[..., Any]:
         async def call(function: Callable[..., Any], *args: Any) -> Any:
-            def start() -> Any:
+            async def start() -> Any:
                 if task.state is State.PENDING:
-                    task.state, task.started = State.STARTED, task.started or time.time()
-                return self._pool.call(function, *args)
+                    await self._mark_started(task)
+                return await self._pool.call(function, *args)
 
             return await self._queue.run(task.id, start)
 
         return call
+
+    async def _mark_started(self, task: Task) -> None:
+        started = await asyncio.to_thread(self.store.mark_started, task)
+        if task.state is State.PENDING:  # another call, or the client, may have been faster
+            task.state, task.started = State.STARTED, started
 
     def _work(self, task: Task) -> Work:
         return Work(
@@ -161,7 +169,7 @@ class TaskRunner:
             )
             await asyncio.to_thread(self.store.save, end)
             task.state, task.message, task.finished = end.state, end.message, end.finished
-            task.progress = progress
+            task.started, task.progress = end.started, end.progress
         task.ended.set()
         _log.info("task %s: %s", task.id, state)
         return True

@@ -4,6 +4,7 @@
 
     <data_dir>/incoming/<id>/input.csv              an upload under way; no task yet
     <data_dir>/tasks/<id>/task.json                 the state
+                         /started                   empty; its time is when a worker began
                          /input.csv                 until the task has ended
                          /work/                     partials, runs; until the task has ended
                          /result.csv                from SUCCESS on
@@ -102,6 +103,12 @@ class TaskStore:
         if self._fsync:
             sync_folder(self._tasks)
 
+    def mark_started(self, task: Task) -> float:
+        """Make the state STARTED survive; the time from which on it does."""
+        mark = self.folder(task) / "started"
+        mark.touch()  # far cheaper than the whole state, and a power cut may undo it
+        return mark.stat().st_mtime
+
     def save(self, task: Task) -> None:
         """Write the task's state, atomically."""
         self._write_state(self.folder(task), task)
@@ -113,7 +120,7 @@ class TaskStore:
 
     def drop_work(self, task: Task) -> None:
         """Delete all that a task has made so far; its input and its state stay."""
-        self._delete_all_but({"task.json", "input.csv"}, task)
+        self._delete_all_but({"task.json", "input.csv", "started"}, task)
 
     def remove(self, task: Task) -> None:
         """Delete a task and all that belongs to it."""
@@ -139,6 +146,8 @@ class TaskStore:
             else:
                 if task.has_ended:
                     self.clean(task)
+                elif (mark := folder / "started").exists():
+                    task.state, task.started = State.STARTED, mark.stat().st_mtime
                 yield task
 
     def folder(self, task: Task) -> Path:
