@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -175,9 +174,13 @@ def test_version_and_help(tmp_path: Path) -> None:
     assert (code, text[:6]) == (0, "Usage:")
 
 
-@pytest.mark.skipif(shutil.which("plays-service") is None, reason="not installed as a command")
+#: What installing the package put beside the interpreter.
+INSTALLED = Path(sys.executable).with_name("plays-service")
+
+
+@pytest.mark.skipif(not INSTALLED.exists(), reason="the package is not installed here")
 def test_the_installed_command_is_the_same(example: Path, out: Path) -> None:
-    code, _, _ = run("plays-service", "aggregate", str(example), "-o", str(out))
+    code, _, _ = run(str(INSTALLED), "aggregate", str(example), "-o", str(out))
     assert (code, out.read_bytes()) == (0, EXAMPLE_RESULT)
 
 
