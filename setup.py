@@ -3,7 +3,8 @@
 Environment: ``PLAYS_NO_EXTENSIONS=1`` builds without it, ``PLAYS_KERNEL_DEBUG=1`` with asserts and
 without optimisation, ``PLAYS_KERNEL_SANITIZE=1`` that and AddressSanitizer and
 UndefinedBehaviorSanitizer, ``PLAYS_KERNEL_TINY=1`` with so small a record limit and window that
-short tests meet every edge of them (for tests only: its results differ). Where it does not compile the package installs all the same.
+short tests meet every edge of them (for tests only: its results differ). Where it does not compile
+the package installs all the same.
 """
 
 import os

@@ -6,12 +6,20 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator
-from typing import Final
 
 from aiohttp import web
 
 from plays_service import __version__
-from plays_service.api import RUNNER, SETTINGS, STOPPING, add_routes, errors_as_json
+from plays_service.aggregation import use_engine
+from plays_service.api import (
+    RUNNER,
+    SETTINGS,
+    STOPPING,
+    UPLOADS,
+    ServiceRunner,
+    add_routes,
+    errors_as_json,
+)
 from plays_service.settings import Settings
 from plays_service.tasks import TaskRunner, TaskStore
 
@@ -19,14 +27,12 @@ __all__ = ["create_app", "serve"]
 
 _log = logging.getLogger(__name__)
 
-#: Bytes that a connection may hold of an upload before the client is made to wait (about twice).
-_READ_BUFFER_SIZE: Final = 256 << 10
-
 
 def create_app(settings: Settings) -> web.Application:
     """The whole service as an aiohttp application."""
     app = web.Application(middlewares=[errors_as_json])
     app[SETTINGS] = settings
+    app[UPLOADS] = set()
     app.cleanup_ctx.append(_run_tasks)
     app.on_shutdown.append(_stop_waiting)
     add_routes(app)
@@ -38,23 +44,25 @@ async def serve(settings: Settings) -> None:
 
     Then: not ready, no new connections, no new uploads; what is being uploaded may finish (for
     ``stop_timeout`` seconds); segments under way finish; the rest goes on at the next start.
-    Raises `OSError` where the address is taken, `DataFolderError` where the data folder is.
+    Raises `OSError` where the address is taken, `DataFolderError` where the data folder is,
+    `EngineError` where the engine is not built.
     """
+    engine = use_engine(settings.engine)
     app = create_app(settings)
-    runner = web.AppRunner(
-        app,
-        shutdown_timeout=settings.stop_timeout,
-        read_bufsize=_READ_BUFFER_SIZE,
-        auto_decompress=False,  # it has no limit
-    )
+    runner = ServiceRunner(app, shutdown_timeout=settings.stop_timeout)
+    stop = _stop_signal()
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
         await site.start()
-        _log.info("plays_service %s on %s", __version__, _addresses(runner))
-        await _stop_signal()
+        _log.info("plays_service %s (%s engine) on %s", __version__, engine, _addresses(runner))
+        await stop.wait()
         _log.info("stopping")
         app[STOPPING].set()
+        await site.stop()
+        uploads = app[UPLOADS]
+        if uploads:  # while aiohttp shuts down, it takes in no more bytes
+            await asyncio.wait(uploads, timeout=settings.stop_timeout)
     finally:
         await runner.cleanup()
 
@@ -77,12 +85,13 @@ async def _stop_waiting(app: web.Application) -> None:
     app[STOPPING].set()
 
 
-async def _stop_signal() -> None:
+def _stop_signal() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT, from now on."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await stop.wait()
+    return stop
 
 
 def _addresses(runner: web.AppRunner) -> str:

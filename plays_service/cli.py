@@ -24,9 +24,27 @@ __all__ = ["main"]
 
 
 @click.group()
-@click.version_option(__version__, prog_name="plays-service")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda context, _, value: _show_version(context) if value else None,
+    help="Show the version and the engine, and exit.",
+)
 def main() -> None:
     """Totals per song and date from CSV files of plays, of any size."""
+
+
+def _show_version(context: click.Context) -> None:
+    from plays_service.aggregation import EngineError, use_engine
+
+    try:
+        engine = use_engine(_load_settings({}).engine)
+    except EngineError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"plays-service {__version__} ({engine} engine)")
+    context.exit()
 
 
 def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,6 +61,7 @@ def serve(**flags: str | None) -> None:
     import asyncio
     import logging
 
+    from plays_service.aggregation import EngineError
     from plays_service.app import serve
     from plays_service.tasks import DataFolderError
 
@@ -54,7 +73,7 @@ def serve(**flags: str | None) -> None:
     )
     try:
         asyncio.run(serve(settings))
-    except DataFolderError as error:
+    except (DataFolderError, EngineError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(
@@ -82,7 +101,7 @@ def serve(**flags: str | None) -> None:
 )
 def aggregate(path: Path, output: Path, encoding: str | None, on_error: str) -> None:
     """Aggregate a file here, without a service. Uses the settings for workers and memory."""
-    from plays_service.aggregation import EncodingError
+    from plays_service.aggregation import EncodingError, EngineError
     from plays_service.offline import aggregate_offline
 
     settings = _load_settings({})
@@ -90,7 +109,7 @@ def aggregate(path: Path, output: Path, encoding: str | None, on_error: str) -> 
         summary = aggregate_offline(
             path, output, settings, encoding=encoding, skip_errors=on_error == "skip"
         )
-    except (EncodingError, OSError) as error:
+    except (EncodingError, EngineError, OSError) as error:
         raise click.ClickException(str(error)) from error
     _report(summary, path)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from plays_service.aggregation import Summary, Transcoder
+from plays_service.aggregation import Summary, Transcoder, use_engine
 from plays_service.settings import Settings
 from plays_service.tasks import FairQueue, Work, WorkerPool, run_pipeline
 
@@ -24,8 +24,10 @@ def aggregate_offline(
     """Aggregate ``path`` into ``output``, which appears whole or not at all.
 
     A summary with an error comes without an output. Partials go to a temporary folder beside the
-    output. Raises `EncodingError` and `OSError`.
+    output. Raises `EncodingError`, `EngineError` and `OSError`.
     """
+    if not output.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {output.parent}")
     transcoder = Transcoder(encoding)
     with tempfile.TemporaryDirectory(prefix=".plays-", dir=output.parent) as folder:
         work = Work(
@@ -39,7 +41,7 @@ def aggregate_offline(
             memory=settings.worker_memory,
             fsync=settings.fsync,
         )
-        return asyncio.run(_run(work, settings.workers))
+        return asyncio.run(_run(work, settings))
 
 
 def _as_utf8(path: Path, transcoder: Transcoder, folder: Path) -> Path:
@@ -61,9 +63,9 @@ def _transcode(source: BinaryIO, target: BinaryIO, transcoder: Transcoder) -> No
     target.write(transcoder.finish())
 
 
-async def _run(work: Work, workers: int) -> Summary:
-    pool = WorkerPool(workers)
-    queue = FairQueue(workers + 1)
+async def _run(work: Work, settings: Settings) -> Summary:
+    pool = WorkerPool(settings.workers, use_engine(settings.engine))
+    queue = FairQueue(settings.workers + 1)
 
     async def call(function: Callable[..., Any], *args: Any) -> Any:
         return await queue.run("the only task", lambda: pool.call(function, *args))

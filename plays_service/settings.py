@@ -153,6 +153,11 @@ class Settings:
     stop_timeout: float = _setting(
         parse_duration, "25s", "On SIGTERM, how long uploads in progress may take to finish."
     )
+    engine: str = _setting(
+        _one_of("auto", "native", "pure"),
+        "auto",
+        "What aggregates: native (the C kernel), pure (Python); auto: the kernel if it is built.",
+    )
     fsync: bool = _setting(
         _parse_switch, "0", "1: tasks and results survive a power cut too; the image sets it."
     )

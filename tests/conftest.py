@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
-from plays_service.aggregation import Summary, Transcoder
+from plays_service.aggregation import EngineError, Summary, Transcoder, use_engine
 from plays_service.tasks import Work, run_pipeline
 
 HOT100 = Path(__file__).parents[2] / "shared" / "data" / "hot100.csv"
@@ -47,8 +47,19 @@ class Aggregate(Protocol):
     ) -> tuple[bytes | None, Summary]: ...
 
 
+@pytest.fixture(params=["native", "pure"])
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The test runs once on each implementation."""
+    try:
+        yield use_engine(request.param)
+    except EngineError as error:
+        pytest.skip(str(error))
+    finally:
+        use_engine("auto")
+
+
 @pytest.fixture
-def aggregate(tmp_path: Path) -> Aggregate:
+def aggregate(tmp_path: Path, engine: str) -> Aggregate:
     """Bytes in; the result's bytes (None where there is none) and the summary out."""
     runs = 0
 

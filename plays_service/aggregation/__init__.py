@@ -10,12 +10,15 @@ or, for a small file, `aggregate_small` alone.
 
 from plays_service.aggregation.dialect import Dialect, dialect_of, read_dialect
 from plays_service.aggregation.engine import (
-    ENGINE,
+    ENGINES,
+    EngineError,
     aggregate_file,
     aggregate_segment,
     cut_segments,
+    engine_name,
     merge_partitions,
     plan_result,
+    use_engine,
     write_ranges,
 )
 from plays_service.aggregation.errors import CsvError
@@ -26,12 +29,13 @@ from plays_service.aggregation.summary import ERRORS_KEPT, Segment, Source, Summ
 from plays_service.aggregation.transcode import EncodingError, Transcoder
 
 __all__ = [
-    "ENGINE",
+    "ENGINES",
     "ERRORS_KEPT",
     "PARTITIONS",
     "CsvError",
     "Dialect",
     "EncodingError",
+    "EngineError",
     "Segment",
     "Source",
     "Summary",
@@ -41,9 +45,11 @@ __all__ = [
     "aggregate_small",
     "cut_segments",
     "dialect_of",
+    "engine_name",
     "merge_partitions",
     "plan_result",
     "publish",
     "read_dialect",
+    "use_engine",
     "write_ranges",
 ]

@@ -1,7 +1,9 @@
+from typing import TypeAlias
+
 RECORD_LIMIT: int
 
-_Dialect = tuple[bytes, bytes, int, int, int, int]
-_Bad = list[tuple[int, int]]
+_Dialect: TypeAlias = tuple[bytes, bytes, int, int, int, int]
+_Bad: TypeAlias = list[tuple[int, int, int, int]]
 
 class DamagedError(Exception): ...
 

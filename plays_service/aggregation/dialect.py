@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from plays_service.aggregation.errors import CsvError, quoted
-from plays_service.aggregation.fields import decode, split_fields
+from plays_service.aggregation.fields import closing_quote, decode, split_fields
 
 __all__ = [
     "COLUMNS",
@@ -65,11 +66,13 @@ def read_dialect(head: bytes, encoding: str = "UTF-8") -> Dialect:
         start += 1
     if start == len(head):
         raise CsvError(1, f"the file is empty; its first line must name {_wanted()}")
-    tried = []
+    tried, errors = [], []
     for delimiter in DELIMITERS:
         header = _find_header(head, start, delimiter)
-        names = _column_names(header, delimiter, encoding)
-        if names is None:
+        try:
+            names = _column_names(header, delimiter, encoding)
+        except CsvError as error:
+            errors.append((header.record.count(delimiter), error))
             continue
         found = [_fold(name) for name in names]
         if all(found.count(_fold(column)) == 1 for column in COLUMNS):
@@ -87,13 +90,27 @@ def read_dialect(head: bytes, encoding: str = "UTF-8") -> Dialect:
                 encoding=encoding,
             )
         tried.append((header.line, names))
-    raise _header_error(tried, _find_header(head, start, DELIMITERS[0]), encoding)
+    raise _header_error(tried, errors)
 
 
 def dialect_of(path: Path, encoding: str = "UTF-8") -> Dialect:
     """The dialect of the file at ``path``; raises what `read_dialect` raises."""
+    offset, empty_lines = 0, Counter[bytes]()
     with path.open("rb") as file:
-        return read_dialect(file.read(HEAD_SIZE), encoding)
+        head = file.read(HEAD_SIZE)
+        while len(head) == HEAD_SIZE and not head.removeprefix(_BOM).strip(b"\r\n"):
+            offset += len(head)
+            empty_lines.update({end: head.count(end) for end in (b"\n", b"\r")})
+            head = file.read(HEAD_SIZE)
+    try:
+        dialect = read_dialect(head, encoding)
+    except CsvError as error:
+        raise error.moved(empty_lines[b"\n"] or empty_lines[b"\r"]) from None
+    return replace(
+        dialect,
+        data_start=dialect.data_start + offset,
+        data_line=dialect.data_line + empty_lines[dialect.line_end],
+    )
 
 
 def _find_header(head: bytes, start: int, delimiter: bytes) -> _Header:
@@ -101,7 +118,7 @@ def _find_header(head: bytes, start: int, delimiter: bytes) -> _Header:
     pos, quoted_field = start, head.startswith(b'"', start)
     while True:
         if quoted_field:
-            pos = _closing_quote(head, pos + 1)
+            pos = closing_quote(head, pos + 1) + 1 or len(head)
         line_ends = [p for p in (head.find(b"\n", pos), head.find(b"\r", pos)) if p >= 0]
         end = min(line_ends, default=len(head))
         opening = head.find(delimiter + b'"', pos, end)
@@ -115,27 +132,13 @@ def _find_header(head: bytes, start: int, delimiter: bytes) -> _Header:
     return _Header(start, min(end + length, len(head)), line, line_end, head[start:end])
 
 
-def _closing_quote(head: bytes, pos: int) -> int:
-    """Offset just after the quote that closes a field whose content starts at ``pos``."""
-    while True:
-        pos = head.find(b'"', pos)
-        if pos < 0:
-            return len(head)
-        if head[pos + 1 : pos + 2] != b'"':
-            return pos + 1
-        pos += 2
-
-
-def _column_names(header: _Header, delimiter: bytes, encoding: str) -> list[str] | None:
+def _column_names(header: _Header, delimiter: bytes, encoding: str) -> list[str]:
+    """Raises `CsvError` where the header cannot be read with this delimiter."""
     if len(header.record) > RECORD_LIMIT:
-        return None
-    try:
-        return [
-            decode(field, header.line, encoding)
-            for field in split_fields(header.record, delimiter, header.line)
-        ]
-    except CsvError:
-        return None
+        raise CsvError(header.line, "the header is longer than 1 MiB; is this a CSV file?")
+    decode(header.record, header.line, encoding)
+    fields = split_fields(header.record, delimiter, header.line, header.line_end)
+    return [field.decode() for field in fields]
 
 
 def _fold(name: str) -> str:
@@ -147,21 +150,22 @@ def _wanted() -> str:
     return ", ".join(f'"{column}"' for column in COLUMNS)
 
 
-def _header_error(tried: list[tuple[int, list[str]]], header: _Header, encoding: str) -> CsvError:
-    """What is wrong with a header, read with the delimiter that explains most of it."""
-    if len(header.record) > RECORD_LIMIT:
-        return CsvError(header.line, "the header is longer than 1 MiB; is this a CSV file?")
-    if not tried:
-        try:
-            decode(header.record, header.line, encoding)
-            split_fields(header.record, DELIMITERS[0], header.line)
-        except CsvError as error:
-            return error
-        return CsvError(header.line, "the header cannot be read")
+def _header_error(
+    tried: list[tuple[int, list[str]]], errors: list[tuple[int, CsvError]]
+) -> CsvError:
+    """What is wrong with a header, read with the delimiter that explains most of it.
+
+    ``tried`` are lines and names as some delimiters give them; ``errors`` what is wrong with the
+    quotes for others, and how often those occur.
+    """
     wanted = {_fold(column) for column in COLUMNS}
-    line, names = max(
-        tried, key=lambda one: (len(wanted & {_fold(name) for name in one[1]}), len(one[1]))
-    )
+
+    def explained(one: tuple[int, list[str]]) -> tuple[int, int]:
+        return len(wanted & {_fold(name) for name in one[1]}), len(one[1])
+
+    line, names = max(tried, key=explained, default=(0, []))
+    if errors and not wanted & {_fold(name) for name in names}:
+        return max(errors, key=lambda one: one[0])[1]
     found = [_fold(name) for name in names]
     columns = ", ".join(quoted(name.strip(" \t")) for name in names[:20])
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""

@@ -1,70 +1,126 @@
-"""Which implementation does the work: the C kernel where it is, else pure Python.
+"""The calls that a worker runs, whichever implementation does the work.
 
-``PLAYS_ENGINE`` says so: ``auto`` (the default), ``native``, ``pure``. Both give the same results,
-byte for byte, and read each other's files.
+There are two: the C kernel (`native`) and pure Python (`pure`, the truth). Both give the same
+results, byte for byte, and read each other's files.
 """
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Final
 
-if TYPE_CHECKING:
-    from types import ModuleType
+from plays_service.aggregation import pure
+from plays_service.aggregation.dialect import Dialect
+from plays_service.aggregation.summary import Segment, Source, Summary
 
 __all__ = [
-    "ENGINE",
+    "ENGINES",
+    "EngineError",
     "aggregate_file",
     "aggregate_segment",
     "cut_segments",
+    "engine_name",
     "merge_partitions",
     "plan_result",
+    "use_engine",
     "write_ranges",
 ]
 
+#: What can be asked for; ``auto`` is the kernel where it is built, else pure Python.
+ENGINES: Final = ("auto", "native", "pure")
 
-def pick(wanted: str) -> tuple[str, ModuleType]:
-    """The name and the module of the implementation that ``wanted`` asks for.
 
-    Raises `ImportError` where it is ``native`` and the extension is not built, `ValueError` where
-    it is none of the three.
+class EngineError(RuntimeError):
+    """The engine that was asked for is not here."""
+
+
+def use_engine(wanted: str) -> str:
+    """Let this process use one of `ENGINES`; the name of what that is, ``native`` or ``pure``.
+
+    Raises `EngineError` where ``wanted`` is ``native`` and the extension is not built.
     """
-    from plays_service.aggregation import pure
+    global _engine  # noqa: PLW0603 -- workers call module functions, by name
+    _engine = _pick(wanted)
+    return engine_name()
 
-    if wanted not in ("auto", "native", "pure"):
-        raise ValueError(f"PLAYS_ENGINE: {wanted!r} is none of: auto, native, pure")
+
+def engine_name() -> str:
+    """The implementation in use: ``native`` or ``pure``."""
+    return _engine.__name__.rpartition(".")[2]
+
+
+def cut_segments(path: Path, dialect: Dialect, segment_size: int) -> list[Segment]:
+    """Segments of ``segment_size`` bytes, and up to a record more, that hold the whole file."""
+    segments: list[Segment] = _engine.cut_segments(path, dialect, segment_size)
+    return segments
+
+
+def aggregate_segment(
+    source: Source, segment: Segment, partial: Path, seed: int, memory: int
+) -> Summary:
+    """Aggregate one segment into ``partial``, in about ``memory`` bytes.
+
+    Where the partial is there already (from before a restart) it is kept. A summary with an
+    error comes without a partial. Lines count from the segment's start.
+    """
+    summary: Summary = _engine.aggregate_segment(source, segment, partial, seed, memory)
+    return summary
+
+
+def aggregate_file(source: Source, result: Path, scratch: Path, seed: int, memory: int) -> Summary:
+    """Aggregate a whole file into ``result`` in this one call, in about ``memory`` bytes.
+
+    For files of up to about a segment: larger ones are faster in segments. ``scratch`` is a
+    folder for partials, needed only where the groups outgrow the memory. A summary with an error
+    comes without a result; lines are those of the file.
+    """
+    summary: Summary = _engine.aggregate_file(source, result, scratch, seed, memory)
+    return summary
+
+
+def merge_partitions(
+    partials: Sequence[Path], partitions: range, run: Path, seed: int, memory: int
+) -> int:
+    """Merge some partitions (a range without steps) of all partials into a run: how many groups.
+
+    ``partials`` must be in the order of their segments. A partition that may take more than
+    ``memory`` (bytes) is merged in several passes, each of a share of its keys. Raises
+    `DamagedFileError` for a partial that is not whole.
+    """
+    groups: int = _engine.merge_partitions(partials, partitions, run, seed, memory)
+    return groups
+
+
+def plan_result(runs: Sequence[Path], result: Path, size: int) -> list[tuple[range, int]]:
+    """Start the file ``result`` and say which ranges of the runs go where in it.
+
+    Each item is a range of buckets and the offset of its text; the texts take about ``size``
+    bytes each. Raises `OSError` where the disk has no room for the whole result.
+    """
+    plan: list[tuple[range, int]] = _engine.plan_result(runs, result, size)
+    return plan
+
+
+def write_ranges(runs: Sequence[Path], ranges: range, result: Path, offset: int) -> None:
+    """Write the rows of some ranges into ``result`` at ``offset``, by order of first row."""
+    _engine.write_ranges(runs, ranges, result, offset)
+
+
+def _pick(wanted: str) -> ModuleType:
     if wanted == "pure":
-        return "pure", pure
+        return pure
     try:
-        from plays_service.aggregation import native
+        from plays_service.aggregation import native  # noqa: PLC0415 -- it may not be built
     except ImportError as error:
         if wanted == "auto":
-            return "pure", pure
-        raise ImportError(
-            "PLAYS_ENGINE=native, but the C extension is not here: install the package where there "
-            "is a C compiler and without PLAYS_NO_EXTENSIONS"
+            return pure
+        raise EngineError(
+            "the native engine is not here: install the package where there is a C compiler, "
+            "without PLAYS_NO_EXTENSIONS, or let PLAYS_ENGINE be auto"
         ) from error
-    return "native", native
+    return native
 
 
-_name, _module = pick(os.environ.get("PLAYS_ENGINE") or "auto")
-
-#: The implementation in use: ``native`` or ``pure``.
-ENGINE: Final = _name
-
-if TYPE_CHECKING:
-    from plays_service.aggregation.pure import (
-        aggregate_file,
-        aggregate_segment,
-        cut_segments,
-        merge_partitions,
-        plan_result,
-        write_ranges,
-    )
-else:
-    aggregate_file = _module.aggregate_file
-    aggregate_segment = _module.aggregate_segment
-    cut_segments = _module.cut_segments
-    merge_partitions = _module.merge_partitions
-    plan_result = _module.plan_result
-    write_ranges = _module.write_ranges
+_engine = _pick("auto")

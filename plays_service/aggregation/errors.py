@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-__all__ = ["CsvError", "quoted"]
+__all__ = ["CsvError", "never_closed", "quoted", "too_long"]
 
 #: Longest value that an error shows, in characters: enough to recognise it, short enough to read.
 _SHOWN_CHARACTERS: Final = 80
@@ -14,13 +14,16 @@ class CsvError(Exception):
     """One thing that is wrong with the input, and where.
 
     ``line`` is the physical line on which the record starts (or the quote opens): 1-based in the
-    file, while a segment is being read relative to the segment. ``str()`` is the text for people:
+    file, while a segment is being read relative to the segment. ``value`` is kept only as far as it
+    is shown. ``str()`` is the text for people:
     ``line 3: Number of Plays: "12.5" is not a whole number``.
     """
 
     def __init__(
         self, line: int, problem: str, column: str | None = None, value: str | None = None
     ) -> None:
+        if value is not None:
+            value = value[: _SHOWN_CHARACTERS + 1]  # one more shows that there was more
         super().__init__(line, problem, column, value)  # all of them, so that it pickles
         self.line = line
         self.problem = problem
@@ -63,3 +66,13 @@ def quoted(value: str) -> str:
     shown = value[:_SHOWN_CHARACTERS]
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
     return f'"{text}…"' if len(value) > _SHOWN_CHARACTERS else f'"{text}"'
+
+
+def too_long(line: int) -> CsvError:
+    """The error of a record over the limit."""
+    return CsvError(line, "the record is longer than 1 MiB; is a quote not closed?")
+
+
+def never_closed(line: int) -> CsvError:
+    """The error of a quote that was opened on ``line``."""
+    return CsvError(line, "the quote opened here is never closed")

@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from plays_service.aggregation.errors import CsvError
+from plays_service.aggregation.errors import CsvError, never_closed
 
 if TYPE_CHECKING:
     from plays_service.aggregation.dialect import Dialect
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PLAYS_MAX",
     "PLAYS_MIN",
+    "closing_quote",
     "decode",
     "parse_date",
     "parse_plays",
@@ -27,8 +28,10 @@ PLAYS_MIN: Final = -(1 << 63)
 PLAYS_MAX: Final = (1 << 63) - 1
 
 _DATE: Final = re.compile(rb"([0-9]{4})-([0-9]{2})-([0-9]{2})")
-_WHOLE_NUMBER: Final = re.compile(rb"([+-]?)0*([0-9]+)")
+_WHOLE_NUMBER: Final = re.compile(rb"([+-]?)([0-9]+)")
 _BLANKS: Final = b" \t"
+#: Longest field in bytes whose value is remembered: the caches must not grow with the input.
+_CACHED_SIZE: Final = 40
 
 
 def read_values(record: bytes, line: int, dialect: Dialect) -> tuple[bytes, int, int]:
@@ -46,20 +49,24 @@ def read_values(record: bytes, line: int, dialect: Dialect) -> tuple[bytes, int,
     song = fields[dialect.song]
     if not song:
         raise CsvError(line, "is empty; every record needs a song", "Song", "")
-    date = parse_date(fields[dialect.date])
+    text = fields[dialect.date]
+    date = parse_date(text) if len(text) <= _CACHED_SIZE else parse_date.__wrapped__(text)
     if not date:
-        raise _bad_date(fields[dialect.date], line)
-    plays = parse_plays(fields[dialect.plays])
+        raise _bad_date(text, line)
+    text = fields[dialect.plays]
+    plays = parse_plays(text) if len(text) <= _CACHED_SIZE else parse_plays.__wrapped__(text)
     if plays is None:
-        raise _bad_plays(fields[dialect.plays], line)
+        raise _bad_plays(text, line)
     return song, date, plays
 
 
-def split_fields(record: bytes, delimiter: bytes, line: int) -> list[bytes]:
+def split_fields(
+    record: bytes, delimiter: bytes, line: int, line_end: bytes = b"\n"
+) -> list[bytes]:
     """The decoded fields of a whole record, without its line end (RFC 4180, section 2).
 
     A quote is special only at the start of a field. Raises `CsvError` for text after a closing
-    quote and for a quote that is never closed.
+    quote and for a quote that is never closed, on the line that opened it.
     """
     if b'"' not in record:
         return record.split(delimiter)
@@ -67,7 +74,11 @@ def split_fields(record: bytes, delimiter: bytes, line: int) -> list[bytes]:
     pos = 0
     while True:
         if record.startswith(b'"', pos):
-            field, pos = _quoted_field(record, pos + 1, line)
+            end = closing_quote(record, pos + 1)
+            if end < 0:
+                opened = line + record.count(line_end, 0, pos)
+                raise never_closed(opened)
+            field, pos = record[pos + 1 : end].replace(b'""', b'"'), end + 1
             if pos < len(record) and not record.startswith(delimiter, pos):
                 raise CsvError(
                     line,
@@ -84,16 +95,11 @@ def split_fields(record: bytes, delimiter: bytes, line: int) -> list[bytes]:
         pos += 1
 
 
-def _quoted_field(record: bytes, start: int, line: int) -> tuple[bytes, int]:
-    """The content of a quoted field that starts at ``start``, and the offset after its end."""
-    pos = start
-    while True:
-        pos = record.find(b'"', pos)
-        if pos < 0:
-            raise CsvError(line, "the quote opened here is never closed")
-        if record[pos + 1 : pos + 2] != b'"':
-            return record[start:pos].replace(b'""', b'"'), pos + 1
+def closing_quote(record: bytes, pos: int) -> int:
+    """Offset of the quote that closes a field whose content starts at ``pos``, or -1."""
+    while (pos := record.find(b'"', pos)) >= 0 and record.startswith(b'"', pos + 1):
         pos += 2
+    return pos
 
 
 def decode(value: bytes, line: int, encoding: str) -> str:
@@ -123,12 +129,16 @@ def parse_date(field: bytes) -> int:
     return year * 10_000 + month * 100 + day
 
 
+@lru_cache(maxsize=1 << 16)  # most numbers are small ones
 def parse_plays(field: bytes) -> int | None:
     """A whole number within 64 bits; None where it is none. Spaces and tabs around it go."""
     match = _WHOLE_NUMBER.fullmatch(field.strip(_BLANKS))
-    if match is None or len(match[2]) > len(str(PLAYS_MAX)):
+    if match is None:
         return None
-    plays = int(match[1] + match[2])
+    digits = match[2].lstrip(b"0") or b"0"
+    if len(digits) > len(str(PLAYS_MAX)):
+        return None
+    plays = int(match[1] + digits)
     return plays if PLAYS_MIN <= plays <= PLAYS_MAX else None
 
 

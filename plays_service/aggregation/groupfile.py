@@ -30,7 +30,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self, TypeAlias
+from typing import Any, BinaryIO, Final, NamedTuple, Self, TypeAlias
 
 __all__ = [
     "MAGIC",
@@ -139,52 +139,56 @@ class GroupFileWriter:
 
 
 class GroupFile:
-    """Reads a group file. Raises `DamagedFileError` where it is not whole."""
+    """Reads a group file, of which it keeps only the index of ``buckets`` (all, if None).
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
-        try:
-            self.note: Any
-            self.note, blocks = self._read_index()
-        except (struct.error, ValueError, OSError) as error:
-            self._file.close()
-            raise DamagedFileError(f"{path.name} is not a whole group file: {error}") from error
+    It holds no descriptor: a merge reads from as many files as the input has segments. Raises
+    `DamagedFileError` where the file is not whole.
+    """
+
+    def __init__(self, path: Path, buckets: range | None = None) -> None:
+        self._path = path
+        self.note: Any
         self.blocks: dict[int, list[Block]] = defaultdict(list)
-        for block in blocks:
-            self.blocks[block.bucket].append(block)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+        try:
+            with path.open("rb") as file:
+                self.note, index = _read_index(file)
+        except (struct.error, ValueError, OSError) as error:
+            if isinstance(error, FileNotFoundError):
+                raise
+            raise DamagedFileError(f"{path.name} is not a whole group file: {error}") from error
+        for block in map(Block._make, _INDEX_ENTRY.iter_unpack(index)):
+            if buckets is None or block.bucket in buckets:
+                self.blocks[block.bucket].append(block)
 
     def read(self, block: Block) -> Iterator[Group]:
         """The groups of a block, in the order in which they were written."""
-        data = os.pread(self._file.fileno(), block.size, block.offset)
+        with self._path.open("rb", buffering=0) as file:
+            data = os.pread(file.fileno(), block.size, block.offset)
         if len(data) != block.size:
-            raise DamagedFileError(f"{self._file.name} ends early")
-        pos, count = 0, block.groups
+            raise DamagedFileError(f"{self._path.name} ends early")
+        pos = 0
         columns = []
         for width, signed in zip(block[5:], (False, False, True, False), strict=True):
-            columns.append(_unpack(data[pos : pos + count * width], width, count, signed=signed))
-            pos += count * width
+            size = block.groups * width
+            columns.append(_unpack(data[pos : pos + size], width, block.groups, signed=signed))
+            pos += size
         for first, date, total, length in zip(*columns, strict=True):
             yield first + block.base, date, total, data[pos : pos + length]
             pos += length
 
-    def _read_index(self) -> tuple[Any, list[Block]]:
-        end = self._file.seek(-_TRAILER.size, os.SEEK_END)
-        offset, count, note_size, checksum, magic = _TRAILER.unpack(self._file.read())
-        index_size = count * _INDEX_ENTRY.size
-        if magic != MAGIC or offset + index_size + note_size != end:
-            raise ValueError("no trailer")
-        self._file.seek(offset)
-        tail = self._file.read(index_size + note_size)
-        if zlib.crc32(tail) != checksum:
-            raise ValueError("wrong checksum")
-        blocks = [Block(*entry) for entry in _INDEX_ENTRY.iter_unpack(tail[:index_size])]
-        return json.loads(tail[index_size:]), blocks
+
+def _read_index(file: BinaryIO) -> tuple[Any, bytes]:
+    """The note, and the index entries as they are."""
+    end = file.seek(-_TRAILER.size, os.SEEK_END)
+    offset, blocks, note_size, checksum, magic = _TRAILER.unpack(file.read())
+    index_size = blocks * _INDEX_ENTRY.size
+    if magic != MAGIC or offset + index_size + note_size != end:
+        raise ValueError("no trailer")
+    file.seek(offset)
+    tail = file.read(index_size + note_size)
+    if zlib.crc32(tail) != checksum:
+        raise ValueError("wrong checksum")
+    return json.loads(tail[index_size:]), tail[:index_size]
 
 
 def file_end(index: bytes, offset: int, note: Any) -> bytes:
@@ -204,7 +208,7 @@ def _pack(numbers: Sequence[int]) -> tuple[int, bytes]:
 
 
 def _pack_signed(numbers: Sequence[int]) -> tuple[int, bytes]:
-    largest = max(max(numbers), ~min(numbers))
+    largest = max(*numbers, ~min(numbers))
     if largest == 0 and not any(numbers):
         return 0, b""
     for width, typecode in _SIGNED_TYPECODES.items():

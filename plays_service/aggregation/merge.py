@@ -11,9 +11,8 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from plays_service.aggregation.groupfile import Group, GroupFile, GroupFileWriter
 from plays_service.aggregation.groups import GROUP_COST, Groups
@@ -35,9 +34,8 @@ def merge_partitions(
     may take more is merged in several passes, each of a share of its keys.
     """
     groups = 0
-    with ExitStack() as stack:
-        files = [stack.enter_context(GroupFile(path)) for path in partials]
-        writer = stack.enter_context(_RunWriter(run, memory))
+    files = [GroupFile(path, partitions) for path in partials]
+    with _RunWriter(run, memory) as writer:
         for partition in partitions:
             for merged in _merge_partition(files, partition, seed, memory // 2):
                 groups += len(merged.totals)
@@ -49,7 +47,7 @@ def merge_partitions(
 def _merge_partition(
     files: Sequence[GroupFile], partition: int, seed: int, budget: int
 ) -> Iterable[Groups]:
-    blocks = [(file, block) for file in files for block in file.blocks.get(partition, ())]
+    blocks = [(file, block) for file in files for block in file.blocks[partition]]
     cost = sum(GROUP_COST * block.groups + block.text_size for _, block in blocks)
     passes = cost // budget + 1
     for share in range(passes):
@@ -72,7 +70,7 @@ class _RunWriter:
         self._ranges: defaultdict[int, list[Group]] = defaultdict(list)
         self._size = 0
 
-    def __enter__(self) -> _RunWriter:
+    def __enter__(self) -> Self:
         self.file.__enter__()
         return self
 
@@ -114,9 +112,8 @@ def plan_result(runs: Sequence[Path], result: Path, size: int) -> list[tuple[ran
     """
     sizes: defaultdict[int, int] = defaultdict(int)
     for path in runs:
-        with GroupFile(path) as run:
-            for bucket, blocks in run.blocks.items():
-                sizes[bucket] += sum(block.text_size for block in blocks)
+        for bucket, blocks in GroupFile(path).blocks.items():
+            sizes[bucket] += sum(block.text_size for block in blocks)
     plan: list[tuple[range, int]] = []
     start = offset = begin = len(RESULT_HEADER)
     first = 0
@@ -136,16 +133,12 @@ def plan_result(runs: Sequence[Path], result: Path, size: int) -> list[tuple[ran
 
 def write_ranges(runs: Sequence[Path], ranges: range, result: Path, offset: int) -> None:
     """Write the rows of some ranges into ``result`` at ``offset``, by order of first row."""
-    with ExitStack() as stack:
-        files = [stack.enter_context(GroupFile(path)) for path in runs]
-        output = stack.enter_context(result.open("r+b"))
+    files = [GroupFile(path, ranges) for path in runs]
+    with result.open("r+b") as output:
         output.seek(offset)
         for bucket in ranges:
             rows = [
-                row
-                for file in files
-                for block in file.blocks.get(bucket, ())
-                for row in file.read(block)
+                row for file in files for block in file.blocks[bucket] for row in file.read(block)
             ]
             rows.sort()
             output.writelines(text for *_, text in rows)

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Final
 
 from plays_service.aggregation import _kernel
 from plays_service.aggregation.dialect import Dialect
-from plays_service.aggregation.errors import CsvError
+from plays_service.aggregation.errors import CsvError, never_closed, too_long
 from plays_service.aggregation.fields import read_values
 from plays_service.aggregation.groupfile import MAGIC, DamagedFileError, GroupFile, file_end
 from plays_service.aggregation.keys import PARTITIONS
@@ -39,11 +39,13 @@ __all__ = [
 #: enough that a table of that many new groups costs little.
 SAMPLE_ROWS: Final = 1 << 16
 
+#: Kinds of bad records, as scan.h has them; of any other the values are bad.
+_TOO_LONG: Final = 1
+_NEVER_CLOSED: Final = 2
+
 
 def cut_segments(path: Path, dialect: Dialect, segment_size: int) -> list[Segment]:
-    """Segments that hold every record of the file once, each of at least ``segment_size`` bytes
-    (but the last) and not longer than that by more than a record.
-    """
+    """See `engine.cut_segments`."""
     segments = []
     name, shape, size = os.fsencode(path), _shape(dialect), path.stat().st_size
     start = dialect.data_start
@@ -58,11 +60,7 @@ def cut_segments(path: Path, dialect: Dialect, segment_size: int) -> list[Segmen
 def aggregate_segment(
     source: Source, segment: Segment, partial: Path, seed: int, memory: int
 ) -> Summary:
-    """Aggregate one segment into ``partial``, in about ``memory`` bytes.
-
-    Where the partial is there already (from before a restart) it is kept. A summary with an
-    error comes without a partial. Lines count from the segment's start.
-    """
+    """See `engine.aggregate_segment`."""
     if (known := known_summary(partial)) is not None:
         return known
     with _temporary(partial) as temporary:
@@ -84,12 +82,7 @@ def aggregate_segment(
 
 
 def aggregate_file(source: Source, result: Path, scratch: Path, seed: int, memory: int) -> Summary:
-    """Aggregate a whole file into ``result`` in this one call, in about ``memory`` bytes.
-
-    For files of up to about a segment: larger ones are faster in segments. ``scratch`` is a
-    folder for partials, needed only where the groups outgrow the memory. A summary with an error
-    comes without a result; lines are those of the file.
-    """
+    """See `engine.aggregate_file`."""
     done = _kernel.aggregate_file(
         os.fsencode(source.path),
         source.dialect.data_start,
@@ -103,8 +96,8 @@ def aggregate_file(source: Source, result: Path, scratch: Path, seed: int, memor
     if done is None:
         summary = _aggregate_large(source, result, scratch, seed, memory)
     else:
-        *found, groups = done
-        summary = _summary(source, *found)
+        *_, groups = done
+        summary = _summary(source, *done[:-1])
         if summary.error is None:
             summary = replace(summary, groups=groups)
     return summary.moved(source.dialect.data_line)
@@ -113,12 +106,7 @@ def aggregate_file(source: Source, result: Path, scratch: Path, seed: int, memor
 def merge_partitions(
     partials: Sequence[Path], partitions: range, run: Path, seed: int, memory: int
 ) -> int:
-    """Merge some partitions (a range without steps) of all partials into a run; the number of
-    groups in it.
-
-    ``partials`` must be in the order of their segments. ``memory`` is in bytes; a partition that
-    may take more is merged in several passes, each of a share of its keys.
-    """
+    """See `engine.merge_partitions`."""
     with _temporary(run) as temporary, _damage_named(partials):
         groups, index, offset = _kernel.merge_partitions(
             tuple(map(os.fsencode, partials)),
@@ -134,7 +122,7 @@ def merge_partitions(
 
 
 def write_ranges(runs: Sequence[Path], ranges: range, result: Path, offset: int) -> None:
-    """Write the rows of some ranges into ``result`` at ``offset``, by order of first row."""
+    """See `engine.write_ranges`."""
     with _damage_named(runs):
         _kernel.write_ranges(
             tuple(map(os.fsencode, runs)), ranges.start, ranges.stop, os.fsencode(result), offset
@@ -168,7 +156,12 @@ def _shape(dialect: Dialect) -> tuple[bytes, bytes, int, int, int, int]:
 
 
 def _summary(
-    source: Source, stopped: bool, rows: int, lines: int, skipped: int, bad: list[tuple[int, int]]
+    source: Source,
+    stopped: bool,
+    rows: int,
+    lines: int,
+    skipped: int,
+    bad: list[tuple[int, int, int, int]],
 ) -> Summary:
     errors: tuple[CsvError, ...] = ()
     if bad:
@@ -179,8 +172,14 @@ def _summary(
     return Summary(rows=rows, lines=lines, skipped=skipped, errors=errors)
 
 
-def _worded(file: BinaryIO, dialect: Dialect, offset: int, line: int) -> CsvError:
+def _worded(
+    file: BinaryIO, dialect: Dialect, offset: int, line: int, kind: int, opened: int
+) -> CsvError:
     """What the pure implementation says of the record at ``offset``."""
+    if kind == _TOO_LONG:
+        return too_long(line)
+    if kind == _NEVER_CLOSED:
+        return never_closed(opened)
     for _, _, record, error in RecordReader(file, offset, offset + 1, dialect):
         try:
             if error is not None:
@@ -218,5 +217,5 @@ def _damage_named(paths: Sequence[Path]) -> Iterator[None]:
         yield
     except _kernel.DamagedError as error:
         path = paths[error.args[0]]
-        with GroupFile(path):  # says what is wrong, where it can see it
-            raise DamagedFileError(f"{path.name} holds groups that cannot be") from None
+        GroupFile(path)  # says what is wrong, where it can see it
+        raise DamagedFileError(f"{path.name} holds groups that cannot be") from None

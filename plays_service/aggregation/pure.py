@@ -27,11 +27,7 @@ __all__ = [
 def aggregate_segment(
     source: Source, segment: Segment, partial: Path, seed: int, memory: int
 ) -> Summary:
-    """Aggregate one segment into ``partial``, in about ``memory`` bytes.
-
-    Where the partial is there already (from before a restart) it is kept. A summary with an
-    error comes without a partial. Lines count from the segment's start.
-    """
+    """See `engine.aggregate_segment`."""
     if (known := known_summary(partial)) is not None:
         return known
     groups = Groups()
@@ -51,12 +47,7 @@ def aggregate_segment(
 
 
 def aggregate_file(source: Source, result: Path, scratch: Path, seed: int, memory: int) -> Summary:
-    """Aggregate a whole file into ``result`` in this one call, in about ``memory`` bytes.
-
-    For files of up to about a segment: larger ones are faster in segments. ``scratch`` is a
-    folder for partials, needed only where the groups outgrow the memory. A summary with an error
-    comes without a result; lines are those of the file.
-    """
+    """See `engine.aggregate_file`."""
     segment = Segment(source.dialect.data_start, source.path.stat().st_size)
     groups = Groups()
     try:
@@ -97,7 +88,6 @@ def _outgrown() -> None:
 def known_summary(partial: Path) -> Summary | None:
     """The summary of a partial that is there already, whole; else None."""
     try:
-        with GroupFile(partial) as file:
-            return Summary.from_json(file.note)
+        return Summary.from_json(GroupFile(partial, range(0)).note)
     except (FileNotFoundError, DamagedFileError):
         return None

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, Final, TypeAlias
 
 from plays_service.aggregation.dialect import RECORD_LIMIT, Dialect
-from plays_service.aggregation.errors import CsvError
+from plays_service.aggregation.errors import CsvError, never_closed, too_long
 
 __all__ = ["Record", "RecordReader"]
 
@@ -100,15 +100,13 @@ class RecordReader:
         if too_long:
             record = self._too_long(offset)
         else:
-            error = CsvError(opened, "the quote opened here is never closed")
-            record = (offset, self.lines, b"", error)
+            record = (offset, self.lines, b"", never_closed(opened))
         self._open_at, self._opened_on = self.lines + more + 1, opened
         self.lines += 1
         return record
 
     def _too_long(self, offset: int) -> Record:
-        problem = "the record is longer than 1 MiB; is a quote not closed?"
-        return offset, self.lines, b"", CsvError(self.lines, problem)
+        return offset, self.lines, b"", too_long(self.lines)
 
     def _look_ahead(self, index: int) -> _Line | None:
         while len(self._ahead) <= index:

@@ -15,8 +15,7 @@ _BLOCK_SIZE: Final = 4 << 20
 
 
 def cut_segments(path: Path, dialect: Dialect, segment_size: int) -> list[Segment]:
-    """Segments that hold every record of the file once, each of at least ``segment_size`` bytes
-    (but the last) and not longer than that by more than a record.
+    """Segments of ``segment_size`` bytes, and up to a record more, that hold the whole file.
 
     Where a record ends is known only from where the one before it ended, because of quotes: so
     each segment is cut from the one before.
@@ -33,13 +32,16 @@ def cut_segments(path: Path, dialect: Dialect, segment_size: int) -> list[Segmen
 
 
 def _cut(file: BinaryIO, start: int, target: int, size: int, dialect: Dialect) -> int:
-    """The first record boundary at ``target`` or after it, ``start`` being one."""
+    """Where the first record at ``target`` or after it starts; the end of the file, if none does.
+
+    A record, or nothing, starts at ``start``.
+    """
     if target >= size:
         return size
     line_end = _find(file, dialect.line_end, target - 1, size)
     end = size if line_end < 0 else line_end + 1
     if _find(file, b'"', start, end) < 0:
-        return end  # without quotes every line end is a record's end
+        start = end  # without quotes every line end is a record's end
     for offset, *_ in RecordReader(file, start, size, dialect):
         if offset >= target:
             return offset

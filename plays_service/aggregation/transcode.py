@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import codecs
+import encodings
+import pkgutil
+from encodings.aliases import aliases
+from functools import cache
 from typing import Final
 
 __all__ = ["EncodingError", "Transcoder"]
 
 _UTF16_BOMS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 #: Codecs that are no encoding of files: they cannot decode in pieces, or never decode.
-_NOT_FOR_FILES: Final = frozenset({"idna", "punycode", "undefined"})
+_NOT_FOR_FILES: Final = frozenset({"aliases", "idna", "punycode", "undefined"})
+#: Codecs that end in an exception where there is no byte order mark.
+_NEED_BOM: Final = frozenset({"utf_16", "utf_32"})
 _MARK: Final = "plays_service.mark_undecodable"
 
 
@@ -42,7 +48,7 @@ class Transcoder:
         self._head = b""
         self._sniffing = encoding is None
         self._decoder: codecs.IncrementalDecoder | None = None
-        if encoding is not None and _codec_name(encoding) != "utf-8":
+        if encoding is not None and _codec_name(encoding) != "utf_8":
             self._decode_as(encoding)
 
     def feed(self, data: bytes) -> bytes:
@@ -55,13 +61,13 @@ class Transcoder:
             self._sniffing = False
             if data.startswith(_UTF16_BOMS):
                 self._decode_as("UTF-16")
-        return data if self._decoder is None else self._decoded(data)
+        return self._decoded(data)
 
     def finish(self) -> bytes:
         """What is left when the upload has ended."""
         if self._sniffing:
             return self._head
-        return b"" if self._decoder is None else self._decoded(b"", final=True)
+        return self._decoded(b"", final=True)
 
     @property
     def decodes(self) -> bool:
@@ -70,21 +76,66 @@ class Transcoder:
 
     def _decode_as(self, encoding: str) -> None:
         self.encoding = encoding
-        self._decoder = codecs.getincrementaldecoder(encoding)(errors=_MARK)
+        self._decoder = _decoder_of(_codec_name(encoding))
 
     def _decoded(self, data: bytes, *, final: bool = False) -> bytes:
+        if self._decoder is None:
+            return data
+        before = self._decoder.getstate()
+        try:
+            text = self._decoder.decode(data, final)
+        except UnicodeError:
+            text = self._decoded_despite_codec(before, data, final=final)
+        return text.encode("utf-8", "surrogatepass")
+
+    def _decoded_despite_codec(self, before: tuple[bytes, int], data: bytes, *, final: bool) -> str:
+        """What two families of codecs refuse to decode, although told to mark it."""
         assert self._decoder is not None
-        return self._decoder.decode(data, final).encode("utf-8", "surrogatepass")
+        name = _codec_name(self.encoding)
+        if name in _NEED_BOM:  # what lacks it is little-endian nearly always
+            self._decoder = _decoder_of(f"{name}_le")
+            return self._decoder.decode(before[0] + data, final)
+        self._decoder.setstate(before)  # of ISO 2022: an escape sequence that never ends
+        return self._decoded_bytewise(data) + (self._decoder.decode(b"", final) if final else "")
+
+    def _decoded_bytewise(self, data: bytes) -> str:
+        assert self._decoder is not None
+        text = []
+        for i in range(len(data)):
+            pending, flags = self._decoder.getstate()
+            try:
+                text.append(self._decoder.decode(data[i : i + 1]))
+            except UnicodeError:  # what is pending is no sequence: its first byte is junk
+                self._decoder.setstate((b"", flags))
+                text += ["\udfff", self._decoded_bytewise(pending[1:] + data[i : i + 1])]
+        return "".join(text)
+
+
+def _decoder_of(name: str) -> codecs.IncrementalDecoder:
+    return codecs.getincrementaldecoder(name)(errors=_MARK)
+
+
+@cache
+def _codec_names() -> frozenset[str]:
+    """Python's modules of codecs."""
+    return frozenset(module.name for module in pkgutil.iter_modules(encodings.__path__))
 
 
 def _codec_name(encoding: str) -> str:
-    """Python's name of a text encoding."""
+    """Python's module of a text encoding.
+
+    It is looked up here, because Python's own lookup remembers every name that it was asked for.
+    """
+    spelling = encoding.lower().replace(" ", "_").replace("-", "_")
+    name = aliases.get(spelling, spelling)
     try:
-        name = codecs.lookup(encoding).name
-        b"".decode(encoding)  # refuses codecs that are no text encodings
-    except (LookupError, ValueError, UnicodeError):
+        if name in _codec_names():
+            b"a".decode(name)  # refuses codecs that are no text encodings
+    except LookupError:
         name = ""
-    if not name or name in _NOT_FOR_FILES:
+    except UnicodeError:
+        pass  # a byte is no text in UTF-16
+    if name not in _codec_names() or name in _NOT_FOR_FILES:
         raise EncodingError(
             f"unknown encoding {encoding[:40]!r}; name one that Python knows, such as cp1252, "
             "latin-1, shift_jis or utf-16"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from aiohttp import web
@@ -12,12 +12,14 @@ from plays_service.api.errors import ApiError
 from plays_service.settings import Settings
 from plays_service.tasks import Task, TaskRunner
 
-__all__ = ["RUNNER", "SETTINGS", "STOPPING", "task_of"]
+__all__ = ["RUNNER", "SETTINGS", "STOPPING", "UPLOADS", "task_of"]
 
 SETTINGS: Final = web.AppKey("settings", Settings)
 RUNNER: Final = web.AppKey("runner", TaskRunner)
 #: Set when the service is about to stop: it takes no uploads and lets nobody wait.
 STOPPING: Final = web.AppKey("stopping", asyncio.Event)
+#: The handlers of the uploads under way.
+UPLOADS: Final = web.AppKey("uploads", set[asyncio.Task[Any]])
 
 
 def task_of(request: web.Request) -> Task:

@@ -58,4 +58,7 @@ def _http_exception(request: web.Request, error: web.HTTPException) -> web.Respo
 
 
 def _answer(status: int, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.json_response({"message": message}, status=status, headers=headers)
+    answer = web.json_response({"message": message}, status=status, headers=headers)
+    if answer.headers.get("Connection") == "close":
+        answer.force_close()  # aiohttp does not read its own headers
+    return answer

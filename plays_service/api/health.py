@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from plays_service import __version__
+from plays_service.aggregation import engine_name
 from plays_service.api.context import RUNNER, SETTINGS, STOPPING
 from plays_service.api.errors import ApiError
 
@@ -13,7 +14,7 @@ __all__ = ["get_health", "get_ready"]
 
 async def get_health(_request: web.Request) -> web.Response:
     """200 as long as the process answers at all."""
-    return web.json_response({"status": "ok", "version": __version__, "engine": "pure"})
+    return web.json_response({"status": "ok", "version": __version__, "engine": engine_name()})
 
 
 async def get_ready(request: web.Request) -> web.Response:

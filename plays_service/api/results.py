@@ -19,6 +19,8 @@ __all__ = ["get_result"]
 #: Longest time in seconds that a client can wait for the end of a task.
 LONGEST_WAIT: Final = 60.0
 
+#: Characters of a file name that a download keeps: clients take headers of 8 KiB at most.
+_LONGEST_STEM: Final = 200
 #: Seconds after which asking again makes sense.
 _RETRY_AFTER: Final = "1"
 _PREFER_WAIT: Final = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?([^,;"\s]+)', re.IGNORECASE)
@@ -31,7 +33,7 @@ async def get_result(request: web.Request) -> web.StreamResponse:
     if seconds and not task.has_ended:
         await _wait_for_end(task, request.app[STOPPING], seconds)
     if task.state is State.SUCCESS:
-        return _file_response(request, task)
+        return await _file_response(request, task)
     if task.has_ended:
         return web.json_response({"state": task.state.value, "message": task.message})
     return web.json_response(
@@ -39,17 +41,39 @@ async def get_result(request: web.Request) -> web.StreamResponse:
     )
 
 
-def _file_response(request: web.Request, task: Task) -> web.FileResponse:
+async def _file_response(request: web.Request, task: Task) -> web.FileResponse:
+    path = request.app[RUNNER].store.result_of(task)
+    try:
+        size = (await asyncio.to_thread(path.stat)).st_size
+    except FileNotFoundError:
+        raise ApiError(404, "The result is gone from the server; upload the file again") from None
+    _check_range(request, size)
     headers = {
         "Content-Type": "text/csv; charset=utf-8",
         "Content-Disposition": content_disposition(task.filename),
     }
-    return web.FileResponse(request.app[RUNNER].store.result_of(task), headers=headers)
+    return web.FileResponse(path, headers=headers)
+
+
+def _check_range(request: web.Request, size: int) -> None:
+    """Raise `ApiError` 416 (RFC 9110, section 15.5.17): `FileResponse` would, but not as JSON."""
+    if "If-Range" in request.headers:
+        return  # it may well make the range void
+    try:
+        start = request.http_range.start
+    except ValueError:
+        start = size
+    if start is not None and start >= size:
+        raise ApiError(
+            416,
+            f"The range lies beyond the {size} bytes of the result",
+            {"Content-Range": f"bytes */{size}"},
+        )
 
 
 def content_disposition(filename: str) -> str:
     """The header that offers the result for download (RFC 6266; RFC 8187 beyond ASCII)."""
-    name = f"{PurePath(filename).stem or 'upload'}-totals.csv"
+    name = f"{PurePath(filename).stem[:_LONGEST_STEM] or 'upload'}-totals.csv"
     fallback = re.sub(r'[^ -~]|["\\]', "_", name)
     header = f'attachment; filename="{fallback}"'
     return header if fallback == name else f"{header}; filename*=UTF-8''{quote(name, safe='')}"

@@ -7,18 +7,19 @@ from aiohttp import web
 from plays_service.api.health import get_health, get_ready
 from plays_service.api.results import get_result
 from plays_service.api.tasks import delete_task, get_task
-from plays_service.api.uploads import process_csv
+from plays_service.api.uploads import answer_expectation, process_csv
 
 __all__ = ["add_routes"]
 
 
 def add_routes(app: web.Application) -> None:
     """Make ``app`` answer the API."""
+    expect = {"expect_handler": answer_expectation}
     app.add_routes(
         [
-            web.post("/process_csv", process_csv),
-            web.put("/process_csv", process_csv),  # what `curl -T` sends
-            web.put("/process_csv/{filename}", process_csv),  # the same, when the URL ends in /
+            web.post("/process_csv", process_csv, **expect),
+            web.put("/process_csv", process_csv, **expect),  # what `curl -T` sends
+            web.put("/process_csv/{filename}", process_csv, **expect),  # where the URL ends in /
             web.get("/result/{task_id}", get_result),
             web.get("/tasks/{task_id}", get_task),
             web.delete("/tasks/{task_id}", delete_task),

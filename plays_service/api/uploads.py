@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,16 +12,16 @@ from typing import Final
 
 import aiofiles
 from aiofiles.threadpool.binary import AsyncFileIO
-from aiohttp import ClientError, web
+from aiohttp import ClientError, HttpVersion11, web
 
 from plays_service.aggregation import EncodingError, Transcoder
-from plays_service.api.context import RUNNER, SETTINGS
+from plays_service.api.context import RUNNER, SETTINGS, UPLOADS
 from plays_service.api.errors import ApiError
 from plays_service.api.health import refuse_uploads
 from plays_service.api.multipart import MultipartError, MultipartReader, Part, boundary_of
 from plays_service.tasks import DISK_FULL, Task
 
-__all__ = ["process_csv"]
+__all__ = ["answer_expectation", "process_csv"]
 
 _NO_FILE: Final = "No upload file sent"
 #: Types of a raw body that may be a CSV; none at all is what `curl -T` sends.
@@ -41,6 +42,7 @@ _NOT_CSV: Final = {
     b"\x28\xb5\x2f\xfd": "The file is compressed with zstd; unpack it first (unzstd)",
     b"PK\x03\x04": "The file is a zip archive or a spreadsheet; save it as CSV first",
 }
+_MAGIC_SIZE: Final = max(map(len, _NOT_CSV))
 #: Closes the connection: what is left of the upload is not worth reading.
 _CLOSE: Final = {"Connection": "close"}
 
@@ -55,13 +57,21 @@ class _Upload:
     limit: int  #: bytes
     filename: str = "upload.csv"
     size: int = 0  #: bytes received
+    head: bytes = b""  #: the first of them, until they tell what this is
 
     async def write(self, data: bytes) -> None:
-        if self.size < 4:
-            _refuse_other_formats(data)
         self.size += len(data)
         if self.size > self.limit:
             raise _too_large(self.limit)
+        if self.size - len(data) < _MAGIC_SIZE:
+            self.head += data
+            if len(self.head) < _MAGIC_SIZE:
+                return
+            data, self.head = self.head, b""
+            _refuse_other_formats(data)
+        await self._write(data)
+
+    async def _write(self, data: bytes) -> None:
         if self.transcoder.decodes:  # takes long enough to stall the loop
             data = await asyncio.to_thread(self.transcoder.feed, data)
         else:
@@ -69,6 +79,8 @@ class _Upload:
         await self.file.write(data)
 
     async def finish(self) -> None:
+        _refuse_other_formats(self.head)
+        await self._write(self.head)
         await self.file.write(self.transcoder.finish())
 
 
@@ -90,10 +102,31 @@ async def process_csv(request: web.Request) -> web.Response:
     return web.json_response({"task_id": str(task.id)}, headers={"Location": f"/result/{task.id}"})
 
 
+async def answer_expectation(request: web.Request) -> None:
+    """Tell a client that waits for it to send its body (RFC 9110, section 10.1.1).
+
+    Raises `HTTPExpectationFailed`: here, before any middleware, it must be JSON by itself.
+    """
+    if request.version < HttpVersion11:
+        return
+    expectation = request.headers["Expect"]
+    if expectation.lower() != "100-continue":
+        message = f"Expect: {expectation[:100]} is not understood; only 100-continue is"
+        raise web.HTTPExpectationFailed(
+            text=json.dumps({"message": message}), content_type="application/json"
+        )
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0  # not the answer yet
+
+
 @asynccontextmanager
 async def _receive(request: web.Request, transcoder: Transcoder) -> AsyncIterator[_Upload]:
     """The whole upload, on disk; gone again unless the ``with`` block made it a task."""
     settings, store = request.app[SETTINGS], request.app[RUNNER].store
+    handler = asyncio.current_task()
+    assert handler is not None
+    request.app[UPLOADS].add(handler)
+    handler.add_done_callback(request.app[UPLOADS].discard)
     if (request.content_length or 0) > settings.max_upload_size + _FORM_OVERHEAD:
         raise _too_large(settings.max_upload_size)
     folder = None
@@ -210,7 +243,10 @@ def _too_large(limit: int) -> ApiError:
 
 
 def _usage(request: web.Request) -> str:
-    url = request.url.with_query(None)
+    try:
+        url = str(request.url.with_query(None))
+    except ValueError:  # of a Host header that is none
+        url = request.path
     return (
         f"send the file with: curl --form 'file=@plays.csv' {url} "
         f"or: curl --header 'Content-Type: text/csv' --data-binary @plays.csv {url}"

@@ -121,7 +121,7 @@ class _Segmented:
     async def _merge(self, partials: Sequence[Path]) -> int:
         """Merge the partials into the result; the number of its groups."""
         work = self._work
-        size = sum([path.stat().st_size for path in partials])
+        size = await asyncio.to_thread(_total_size, partials)
         shares = _shares(PARTITIONS, min(PARTITIONS, size // work.segment_size + 1))
         runs = [work.folder / f"{share.start}-{share.stop}.run" for share in shares]
         calls = [
@@ -153,6 +153,10 @@ class _Segmented:
                 share_done = (1 - _MERGE_DONE) * done / (len(calls) + 1)
                 self._progress(_MERGE_DONE + share_done, self._summary)
         await self._call(partial(aggregation.publish, temporary, work.result, fsync=work.fsync))
+
+
+def _total_size(paths: Sequence[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)
 
 
 def _shares(total: int, count: int) -> list[range]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,7 +41,7 @@ class TaskRunner:
         self.registry = TaskRegistry()
         self.store = store
         self._settings = settings
-        self._pool = WorkerPool(settings.workers)
+        self._pool = WorkerPool(settings.workers, settings.engine)
         # One call more than workers, so that none waits for this process between two calls.
         self._queue = FairQueue(settings.workers + 1)
         self._running: dict[UUID, asyncio.Task[None]] = {}
@@ -50,11 +51,9 @@ class TaskRunner:
         """Take up the tasks on disk: ended ones are known again, the others go on."""
         for task in await asyncio.to_thread(lambda: list(self.store.load())):
             self.registry.add(task)
-            if task.has_ended:
-                await asyncio.to_thread(self.store.clean, task)
-            else:
-                task.state, task.progress = State.PENDING, 0.0
+            if not task.has_ended:
                 self._run_soon(task)
+        await self._pool.call(os.getpid)  # so that the first upload does not wait for a worker
         _log.info("%d tasks on disk, %d to go on", len(self.registry), len(self._running))
         self._sweeper = asyncio.create_task(self._sweep())
 
@@ -110,30 +109,41 @@ class TaskRunner:
 
     async def _run(self, task: Task) -> None:
         try:
-            summary = await run_pipeline(self._caller(task), self._work(task), _reporter(task))
-        except Exception as error:
-            await self._end_surely(task, State.FAILURE, _reason(task, error))
+            await self._run_to_end(task)
         except asyncio.CancelledError:
             if not task.has_ended:
                 raise  # the service stops; the task goes on when it starts again
+        await asyncio.to_thread(self.store.clean, task)
+
+    async def _run_to_end(self, task: Task) -> None:
+        try:
+            summary = await run_pipeline(self._caller(task), self._work(task), _reporter(task))
+        except Exception as error:
+            # where the disk is full, this makes the room to say so
+            await asyncio.to_thread(self.store.drop_work, task)
+            await self._end_surely(task, State.FAILURE, _reason(task, error))
         else:
             task.count(summary)
             if summary.error is not None:
                 await self._end_surely(task, State.FAILURE, str(summary.error))
             else:
                 await self._end_surely(task, State.SUCCESS, "None")
-        await asyncio.to_thread(self.store.clean, task)
 
     def _caller(self, task: Task) -> Callable[..., Any]:
         async def call(function: Callable[..., Any], *args: Any) -> Any:
-            def start() -> Any:
+            async def start() -> Any:
                 if task.state is State.PENDING:
-                    task.state, task.started = State.STARTED, task.started or time.time()
-                return self._pool.call(function, *args)
+                    await self._mark_started(task)
+                return await self._pool.call(function, *args)
 
             return await self._queue.run(task.id, start)
 
         return call
+
+    async def _mark_started(self, task: Task) -> None:
+        started = await asyncio.to_thread(self.store.mark_started, task)
+        if task.state is State.PENDING:  # another call, or the client, may have been faster
+            task.state, task.started = State.STARTED, started
 
     def _work(self, task: Task) -> Work:
         return Work(
@@ -159,7 +169,7 @@ class TaskRunner:
             )
             await asyncio.to_thread(self.store.save, end)
             task.state, task.message, task.finished = end.state, end.message, end.finished
-            task.progress = progress
+            task.started, task.progress = end.started, end.progress
         task.ended.set()
         _log.info("task %s: %s", task.id, state)
         return True

@@ -4,6 +4,7 @@
 
     <data_dir>/incoming/<id>/input.csv              an upload under way; no task yet
     <data_dir>/tasks/<id>/task.json                 the state
+                         /started                   empty; its time is when a worker began
                          /input.csv                 until the task has ended
                          /work/                     partials, runs; until the task has ended
                          /result.csv                from SUCCESS on
@@ -77,7 +78,7 @@ class TaskStore:
             _delete(leftover)
 
     def close(self) -> None:
-        """Give up the lock. (The system does so too when the process dies.)"""
+        """Give up the lock, as the system does when the process dies."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -102,17 +103,24 @@ class TaskStore:
         if self._fsync:
             sync_folder(self._tasks)
 
+    def mark_started(self, task: Task) -> float:
+        """Make the state STARTED survive; the time from which on it does."""
+        mark = self.folder(task) / "started"
+        mark.touch()  # far cheaper than the whole state, and a power cut may undo it
+        return mark.stat().st_mtime
+
     def save(self, task: Task) -> None:
         """Write the task's state, atomically."""
         self._write_state(self.folder(task), task)
 
     def clean(self, task: Task) -> None:
         """Delete all of an ended task but its state and, after SUCCESS, its result."""
-        folder = self.folder(task)
-        if task.state is not State.SUCCESS:
-            self.result_of(task).unlink(missing_ok=True)
-        (folder / "input.csv").unlink(missing_ok=True)
-        _delete(folder / "work")
+        kept = {"task.json", "result.csv"} if task.state is State.SUCCESS else {"task.json"}
+        self._delete_all_but(kept, task)
+
+    def drop_work(self, task: Task) -> None:
+        """Delete all that a task has made so far; its input and its state stay."""
+        self._delete_all_but({"task.json", "input.csv", "started"}, task)
 
     def remove(self, task: Task) -> None:
         """Delete a task and all that belongs to it."""
@@ -121,7 +129,10 @@ class TaskStore:
         _delete(doomed)
 
     def load(self) -> Iterator[Task]:
-        """Every task on disk. What is no task is set aside, with a line in the log."""
+        """Every task on disk; ended ones are cleaned.
+
+        What is no task is set aside, with a line in the log.
+        """
         for folder in self._tasks.iterdir():
             try:
                 task = Task.from_json(json.loads((folder / "task.json").read_bytes()))
@@ -133,6 +144,10 @@ class TaskStore:
                 folder.rename(target)
                 _log.warning("%s is not a task (%r); set aside as %s", folder, error, target)
             else:
+                if task.has_ended:
+                    self.clean(task)
+                elif (mark := folder / "started").exists():
+                    task.state, task.started = State.STARTED, mark.stat().st_mtime
                 yield task
 
     def folder(self, task: Task) -> Path:
@@ -150,6 +165,11 @@ class TaskStore:
     def result_of(self, task: Task) -> Path:
         """Where the task's result lies once it has succeeded."""
         return self.folder(task) / "result.csv"
+
+    def _delete_all_but(self, kept: set[str], task: Task) -> None:
+        for path in self.folder(task).iterdir():
+            if path.name not in kept:
+                _delete(path)
 
     def _write_state(self, folder: Path, task: Task) -> None:
         temporary = folder / "task.json.tmp"

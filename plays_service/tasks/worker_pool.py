@@ -14,6 +14,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import Any, Final, TypeVar
 
+from plays_service.aggregation import use_engine
+
 __all__ = ["WorkerDiedError", "WorkerPool"]
 
 _log = logging.getLogger(__name__)
@@ -35,9 +37,10 @@ class WorkerPool:
     that breaks too, the culprit is found.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, engine: str) -> None:
         self._workers = workers
-        self._pool = _make_pool(workers)
+        self._engine = engine
+        self._pool = self._make_pool(workers)
         self._alone = asyncio.Lock()
         self.restarts = 0  #: pools that had to be replaced
 
@@ -54,7 +57,7 @@ class WorkerPool:
         async with self._alone:
             for attempt in range(2, ATTEMPTS + 1):
                 _log.warning("a worker died; %s runs alone, try %d", function.__name__, attempt)
-                own = _make_pool(1)
+                own = self._make_pool(1)
                 try:
                     return await asyncio.wrap_future(own.submit(function, *args))
                 except BrokenProcessPool:
@@ -72,18 +75,20 @@ class WorkerPool:
     def _replace(self, broken: Executor) -> None:
         if self._pool is broken:  # each call under way comes here; the first replaces
             self.restarts += 1
-            self._pool = _make_pool(self._workers)
+            self._pool = self._make_pool(self._workers)
             broken.shutdown(wait=False)
 
+    def _make_pool(self, workers: int) -> ProcessPoolExecutor:
+        # Never by forking this process: it has an event loop and threads.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["plays_service.aggregation"])
+        return ProcessPoolExecutor(
+            workers, mp_context=context, initializer=_start_worker, initargs=(self._engine,)
+        )
 
-def _make_pool(workers: int) -> ProcessPoolExecutor:
-    # Never by forking this process: it has an event loop and threads.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["plays_service.aggregation"])
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
 
-
-def _start_worker() -> None:
+def _start_worker(engine: str) -> None:
+    use_engine(engine)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; we stop them
     threading.Thread(target=_die_with_parent, daemon=True).start()
 

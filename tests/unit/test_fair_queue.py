@@ -89,7 +89,9 @@ async def test_a_cancelled_call_keeps_its_slot_and_ends_only_with_its_work(calls
     assert await second == "b1"
 
 
-async def test_a_slot_given_to_a_call_that_is_cancelled_at_that_moment_is_not_lost(calls: Calls) -> None:
+async def test_a_slot_given_to_a_call_that_is_cancelled_at_that_moment_is_not_lost(
+    calls: Calls,
+) -> None:
     queue = FairQueue(1)
     _, second = await _enqueue(queue, calls, "a1", "b1")
     calls._ends["a1"].set_result("a1")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
-import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import NamedTuple
 
@@ -119,10 +119,8 @@ class TestBoundary:
     @given(st.text())
     def test_no_text_raises_anything_else(self, text: str) -> None:
         for content_type in (text, "multipart/form-data;" + text):
-            try:
+            with contextlib.suppress(MultipartError):
                 assert 1 <= len(boundary_of(content_type)) <= 70
-            except MultipartError:
-                pass
 
 
 class TestDelimiters:
@@ -263,8 +261,8 @@ class TestContent:
         part = await reader.next_part()
         assert skipped is not None
         assert part is not None
+        assert [piece async for piece in skipped] == []  # and takes nothing from the next one
         assert [piece async for piece in part] == [b"2"]
-        assert [piece async for piece in skipped] == []
 
     async def test_a_part_that_is_half_read_is_skipped(self) -> None:
         data = body((FILE_HEADER, b"x" * LARGE), (b"", b"2"))
@@ -324,11 +322,9 @@ class TestTruncation:
         data = body((FILE_HEADER, b"1" * 10))[: -len(DELIMITER) - 7]
         part = await reader_of(data).next_part()
         assert part is not None
-        pieces = []
+        assert await anext(part) == b"1" * 7
         with pytest.raises(MultipartError, match="closing line"):
-            async for piece in part:
-                pieces.append(piece)
-        assert pieces == [b"1" * 7]
+            await anext(part)
 
     async def test_the_error_stays(self) -> None:
         reader = reader_of(body((FILE_HEADER, b"1"), end=b""))
@@ -380,8 +376,8 @@ class TestHeaders:
             await only_part(line)
 
     async def test_a_header_given_twice_is_refused(self) -> None:
-        with pytest.raises(MultipartError, match="content-disposition twice"):
-            await only_part(FILE_HEADER + b"\r\n" + FILE_HEADER.lower())
+        with pytest.raises(MultipartError, match="Content-Disposition twice"):
+            await only_part(FILE_HEADER.lower() + b"\r\n" + FILE_HEADER)
 
     @pytest.mark.parametrize("chunk_size", [1, 10, 999, LARGE])
     async def test_their_size_is_limited(self, chunk_size: int) -> None:
@@ -522,12 +518,8 @@ class TestDisposition:
         value = start + repeated * (LARGE // len(repeated)) + '"x'
         data = body((b"Content-Disposition: form-data" + value.encode(), b"1"))
         reader = MultipartReader(stream([data]), BOUNDARY, max_header_size=2 * LARGE)
-        began = time.perf_counter()
-        try:
-            await reader.next_part()
-        except MultipartError:
-            pass
-        assert time.perf_counter() - began < 2  # quadratic time would be minutes
+        with contextlib.suppress(MultipartError):
+            await reader.next_part()  # in quadratic time it would hit the test's time limit
 
 
 class TestChunking:

@@ -70,6 +70,7 @@ def test_cleaning_leaves_the_state_and_after_success_the_result(store: TaskStore
         store.work_of(task).mkdir()
         (store.work_of(task) / "0-9.partial").touch()
         store.result_of(task).touch()
+        (store.folder(task) / "result.csv.tmp").touch()
         store.clean(task)
         assert {path.name for path in store.folder(task).iterdir()} == left
 

@@ -16,7 +16,7 @@ from plays_service.tasks import WorkerDiedError, WorkerPool
 
 @pytest.fixture
 async def pool() -> AsyncIterator[WorkerPool]:
-    pool = WorkerPool(2)
+    pool = WorkerPool(2, "auto")
     yield pool
     await asyncio.to_thread(pool.close)
 

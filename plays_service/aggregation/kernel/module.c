@@ -77,8 +77,10 @@ bad_list(const pk_scan *scan)
 {
     PyObject *list = PyList_New(0);
     for (size_t i = 0; list != NULL && i < scan->bad_count; i++) {
-        PyObject *one = Py_BuildValue("KK", (unsigned long long)scan->bad[i].offset,
-                                      (unsigned long long)scan->bad[i].line);
+        const pk_bad *bad = &scan->bad[i];
+        PyObject *one = Py_BuildValue(
+            "KKiK", (unsigned long long)bad->offset, (unsigned long long)bad->line,
+            (int)bad->kind, (unsigned long long)bad->opened);
         if (one == NULL || PyList_Append(list, one) < 0) {
             Py_CLEAR(list);
         }

@@ -60,10 +60,10 @@ read_more(pk_scan *scan, size_t size)
 }
 
 static pk_status
-note_bad(pk_scan *scan, uint64_t offset, uint64_t line)
+note_bad(pk_scan *scan, const pk_bad *bad)
 {
     if (scan->bad_count < PK_BAD_KEPT) {
-        scan->bad[scan->bad_count++] = (pk_bad){offset, line};
+        scan->bad[scan->bad_count++] = *bad;
     }
     if (!scan->skip_errors) {
         return PK_STOPPED;
@@ -191,17 +191,22 @@ find_opening(const uint8_t *from, const uint8_t *end, uint8_t delimiter)
     return NULL;
 }
 
-/* Whether a quote is open at the end of the line [from, end), `open` being so at its start. */
-static bool
-ends_in_quotes(const uint8_t *from, const uint8_t *end, uint8_t delimiter, bool open)
+typedef enum { CLOSED, STILL_OPEN, OPENED } quote_end;
+
+/* Whether a quote is open at the end of the line [from, end), `open` being so at its start; and
+ * whether it was opened on this line. */
+static quote_end
+quote_at_end(const uint8_t *from, const uint8_t *end, uint8_t delimiter, bool open)
 {
     const uint8_t *p = from;
+    quote_end state = STILL_OPEN;
     if (!open) {
         const uint8_t *opening = *from == '"' ? from : find_opening(from, end, delimiter);
         if (opening == NULL) {
-            return false;
+            return CLOSED;
         }
         p = opening + 1;
+        state = OPENED;
     }
     while ((p = find_byte(p, end, '"')) != NULL) {
         if (p + 1 < end && p[1] == '"') {
@@ -210,11 +215,12 @@ ends_in_quotes(const uint8_t *from, const uint8_t *end, uint8_t delimiter, bool 
         }
         const uint8_t *opening = find_opening(p + 1, end, delimiter);
         if (opening == NULL) {
-            return false;
+            return CLOSED;
         }
         p = opening + 1;
+        state = OPENED;
     }
-    return true;
+    return state;
 }
 
 /* Reads a quoted field from its first content byte; its end is the closing quote. */
@@ -344,18 +350,19 @@ skip_line(pk_scan *scan)
 }
 
 /* Finds the end of the record whose first line ends at `*stop`, which is moved to its last line's;
- * `*lines` is how many it has. False in `*found`: its quotes do not close in time.
+ * `*lines` is how many it has. False in `*found`: its quotes do not close in time, as `bad` says.
  *
  * What a search without success found out is kept: wherever a line before the one at memo_offset
- * ends inside quotes, that one starts inside quotes. Without it a hostile file makes each of its lines search
- * the whole limit anew. */
+ * ends inside quotes, that one starts inside quotes, opened on memo_opened. Without it a hostile
+ * file makes each of its lines search the whole limit anew. */
 static pk_status
-close_quote(pk_scan *scan, size_t *stop, uint64_t *lines, bool *found)
+close_quote(pk_scan *scan, size_t *stop, uint64_t *lines, bool *found, pk_bad *bad)
 {
     const pk_buffer *buffer = &scan->buffer;
     uint8_t delimiter = scan->dialect.delimiter;
     const uint8_t *text = buffer->bytes + buffer->position;
-    bool open = ends_in_quotes(text, text + *stop, delimiter, false);
+    bool open = quote_at_end(text, text + *stop, delimiter, false) != CLOSED;
+    bad->opened = scan->lines;
     *lines = 1;
     *found = true;
     while (open) {
@@ -364,6 +371,9 @@ close_quote(pk_scan *scan, size_t *stop, uint64_t *lines, bool *found)
         if (offset + from < scan->memo_offset) {
             *lines = scan->memo_line - scan->lines;
             from = (size_t)(scan->memo_offset - offset);
+            if (bad->opened < scan->memo_opened) {
+                bad->opened = scan->memo_opened;
+            }
         }
         line_kind kind;
         pk_status status = find_line(scan, from, stop, &kind);
@@ -373,15 +383,22 @@ close_quote(pk_scan *scan, size_t *stop, uint64_t *lines, bool *found)
         if (kind != LINE) {
             scan->memo_line = scan->lines + *lines;
             scan->memo_offset = buffer->base + buffer->position + from;
+            scan->memo_opened = bad->opened;
+            bad->kind = kind == TOO_FAR ? PK_BAD_TOO_LONG : PK_BAD_NEVER_CLOSED;
             *found = false;
             return PK_OK;
         }
         text = buffer->bytes + buffer->position;
-        open = ends_in_quotes(text + from, text + *stop, delimiter, true);
+        quote_end state = quote_at_end(text + from, text + *stop, delimiter, true);
+        if (state == OPENED) {
+            bad->opened = scan->lines + *lines;
+        }
+        open = state != CLOSED;
         ++*lines;
     }
     text = buffer->bytes + buffer->position;
     *found = without_line_end(scan, text, *stop) <= PK_RECORD_LIMIT;
+    bad->kind = *found ? PK_BAD_VALUES : PK_BAD_TOO_LONG;
     return PK_OK;
 }
 
@@ -392,7 +409,8 @@ take_quoted_record(pk_scan *scan, size_t first_stop)
     size_t stop = first_stop;
     uint64_t lines;
     bool good;
-    pk_status status = close_quote(scan, &stop, &lines, &good);
+    pk_bad bad = {.offset = buffer->base + buffer->position, .line = scan->lines};
+    pk_status status = close_quote(scan, &stop, &lines, &good, &bad);
     if (status != PK_OK) {
         return status;
     }
@@ -403,10 +421,9 @@ take_quoted_record(pk_scan *scan, size_t first_stop)
         stop = first_stop;
         lines = 1;
     }
-    uint64_t offset = buffer->base + buffer->position, line = scan->lines;
     buffer->position += stop;
     scan->lines += lines;
-    return status == PK_OK && !good ? note_bad(scan, offset, line) : status;
+    return status == PK_OK && !good ? note_bad(scan, &bad) : status;
 }
 
 /* Takes the record, or the empty line, at the buffer's position, which is before its end. Lines
@@ -421,11 +438,12 @@ take_record(pk_scan *scan)
     if (status != PK_OK) {
         return status;
     }
-    uint64_t offset = buffer->base + buffer->position;
+    pk_bad bad = {.offset = buffer->base + buffer->position, .line = scan->lines};
     const uint8_t *text = buffer->bytes + buffer->position;
     size_t size = kind == LINE ? without_line_end(scan, text, stop) : SIZE_MAX;
     bool good = false;
     if (size > PK_RECORD_LIMIT) {
+        bad.kind = PK_BAD_TOO_LONG;
         status = skip_line(scan);
     } else if (find_byte(text, text + stop, '"') != NULL) {
         return take_quoted_record(scan, stop);
@@ -435,7 +453,7 @@ take_record(pk_scan *scan)
         buffer->position += stop;
     }
     if (status == PK_OK && !good) {
-        status = note_bad(scan, offset, scan->lines);
+        status = note_bad(scan, &bad);
     }
     scan->lines += status == PK_OK;
     return status;
@@ -683,7 +701,6 @@ parity(uint64_t bits)
 typedef struct {
     uint64_t inside;   /* all ones where the last byte was inside quotes */
     uint64_t before;   /* 1 where a quote right here would open a field, or be one of two */
-    bool quotes;       /* any seen */
     size_t last_start; /* position after the last line end outside quotes */
 } quote_state;
 
@@ -718,11 +735,9 @@ find_boundary(const pk_scan *scan, size_t from, size_t to, size_t wanted, quote_
                                                 : 0;
         if (enough != 0) {
             unsigned bit = (unsigned)__builtin_ctzll(enough);
-            state->quotes |= (quote & ((1ULL << bit) - 1)) != 0;
             *boundary = block + bit + 1;
             return true;
         }
-        state->quotes |= quote != 0;
         state->inside = 0 - (inside >> 63);
         state->before = starts >> 63;
         if (line_end != 0) {
@@ -740,8 +755,7 @@ at_empty_line(const pk_scan *scan, const uint8_t *text, size_t size)
            (size > 1 && line_end == '\n' && text[0] == '\r' && text[1] == '\n');
 }
 
-/* Passes empty lines: with quotes in the segment the next record is what the pure implementation
- * cuts at, without it is the next line. */
+/* Passes empty lines. */
 static pk_status
 skip_empty_lines(pk_scan *scan)
 {
@@ -767,24 +781,21 @@ pk_status
 pk_scan_boundary(pk_scan *scan, uint64_t target, uint64_t *boundary)
 {
     pk_buffer *buffer = &scan->buffer;
-    bool quotes = false;
     scan->sink = NULL;
     scan->skip_errors = true;
     *boundary = scan->end;
     while (buffer->base + buffer->position < target) {
-        quote_state state = {.before = 1, .quotes = quotes, .last_start = buffer->position};
+        quote_state state = {.before = 1, .last_start = buffer->position};
         size_t from = buffer->position, found = 0;
         size_t wanted = (size_t)(target - 1 - buffer->base);
         bool odd = false;
         if (find_boundary(scan, from, buffer->length, wanted, &state, &found, &odd)) {
             buffer->position = found;
-            quotes = state.quotes;
             break;
         }
         buffer->position = state.last_start;
         pk_status status = PK_OK;
         if (odd) {
-            quotes = true;
             status = take_record(scan);
         } else if (!buffer->at_end) {
             status = read_more(scan, WINDOW);
@@ -793,12 +804,11 @@ pk_scan_boundary(pk_scan *scan, uint64_t target, uint64_t *boundary)
         } else {
             return PK_OK; /* the last record has no line end */
         }
-        quotes |= state.quotes;
         if (status != PK_OK) {
             return status;
         }
     }
-    pk_status status = quotes ? skip_empty_lines(scan) : PK_OK;
+    pk_status status = skip_empty_lines(scan);
     if (status == PK_OK && buffer->base + buffer->position < scan->end) {
         *boundary = buffer->base + buffer->position;
     }

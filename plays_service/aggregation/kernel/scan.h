@@ -19,10 +19,18 @@ typedef struct {
     uint32_t plays;
 } pk_dialect;
 
-/* Where a bad record starts. What is wrong with it the pure implementation says. */
+typedef enum {
+    PK_BAD_VALUES,       /* what is wrong with it the pure implementation says */
+    PK_BAD_TOO_LONG,
+    PK_BAD_NEVER_CLOSED, /* a quote */
+} pk_bad_kind;
+
+/* A bad record. Lines are 0-based from where the scan began. */
 typedef struct {
     uint64_t offset;
-    uint64_t line; /* 0-based from where the scan began */
+    uint64_t line;
+    uint64_t opened; /* the line of the quote that is never closed */
+    pk_bad_kind kind;
 } pk_bad;
 
 /* Takes rows, in order; they and their texts are gone when it returns. */
@@ -38,6 +46,7 @@ typedef struct {
     size_t index_size;
     uint64_t memo_offset; /* see close_quote */
     uint64_t memo_line;
+    uint64_t memo_opened;
     uint8_t *scratch; /* songs whose quotes had to be undone */
     size_t scratch_size;
     size_t scratch_used;

@@ -1,0 +1,63 @@
+"""How connections are served: the options of aiohttp's server that the API relies on."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from aiohttp import web
+
+__all__ = ["ServiceRunner"]
+
+_log = logging.getLogger(__name__)
+
+#: Bytes that a connection may hold of an upload before the client is made to wait (about twice).
+_READ_BUFFER_SIZE: Final = 256 << 10
+
+
+class _Protocol(web.RequestHandler):
+    """Answers with JSON also what is no HTTP at all, and so never reaches the middleware."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun already")
+        problem = " ".join((message or "").split())
+        if status < 500:
+            _log.info("%s sent no valid HTTP: %s", request.remote, problem)
+            text = f"The request is not valid HTTP: {problem}"
+        else:
+            self.log_exception("Error handling request from %s", request.remote, exc_info=exc)
+            text = "The service failed at this request; its log says why"
+        answer = web.json_response({"message": text}, status=status)
+        answer.force_close()
+        return answer
+
+
+class _Server(web.Server):
+    def __call__(self) -> _Protocol:
+        return _Protocol(self, loop=self._loop, **self._kwargs)
+
+
+class ServiceRunner(web.AppRunner):
+    """Runs the application as the service does; ``shutdown_timeout`` is in seconds."""
+
+    def __init__(self, app: web.Application, *, shutdown_timeout: float) -> None:
+        super().__init__(
+            app,
+            shutdown_timeout=shutdown_timeout,
+            read_bufsize=_READ_BUFFER_SIZE,
+            auto_decompress=False,  # it has no limit
+        )
+
+    async def _make_server(self) -> web.Server:
+        server = await super()._make_server()
+        server.__class__ = _Server  # aiohttp has no option for the protocol
+        return server
