@@ -24,7 +24,8 @@ _SECRET: Final = (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03)  # odd, no pattern; an
 def key_hash(song: bytes, date: int, seed: int) -> int:
     """64 bits that depend on every byte of the key and on ``seed`` (64 bits)."""
     padded = song + bytes(-len(song) % 16)
-    state = seed ^ _fold(seed ^ _SECRET[0], _SECRET[1] ^ len(song))
+    # not zero for any seed: the length would not count
+    state = seed ^ _fold((seed ^ _SECRET[0]) | 1, _SECRET[1] ^ len(song))
     secret = _fold(state ^ _SECRET[1], _SECRET[0])  # not the state: words could change places
     for low, high in struct.iter_unpack("<QQ", padded):
         state = _fold(low ^ secret, high ^ state)

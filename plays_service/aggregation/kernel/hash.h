@@ -39,7 +39,7 @@ pk_hash_tail(const uint8_t *p, size_t rest, uint64_t secret, uint64_t state)
 static inline uint64_t
 pk_key_hash(const uint8_t *song, size_t length, uint32_t date, uint64_t seed)
 {
-    uint64_t state = seed ^ pk_fold(seed ^ PK_SECRET_0, PK_SECRET_1 ^ length);
+    uint64_t state = seed ^ pk_fold((seed ^ PK_SECRET_0) | 1, PK_SECRET_1 ^ length);
     uint64_t secret = pk_fold(state ^ PK_SECRET_1, PK_SECRET_0);
     if (PK_LIKELY(length <= 32)) {
         /* both steps always, then a choice: how many steps a song takes cannot be predicted */
