@@ -30,6 +30,8 @@ Umbrella,2020-01-01,150
 In The End,2020-01-01,1500
 In The End,2020-01-02,500
 """
+#: Empty lines, more than an upload keeps in memory: with them it is on the disk before it ends.
+FILLER = b"\n" * (1 << 20)
 
 
 class Aggregate(Protocol):

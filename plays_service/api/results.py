@@ -44,7 +44,7 @@ async def get_result(request: web.Request) -> web.StreamResponse:
 async def _file_response(request: web.Request, task: Task) -> web.FileResponse:
     path = request.app[RUNNER].store.result_of(task)
     try:
-        size = (await asyncio.to_thread(path.stat)).st_size
+        size = path.stat().st_size  # a hop to a thread takes ten times as long
     except FileNotFoundError:
         raise ApiError(404, "The result is gone from the server; upload the file again") from None
     _check_range(request, size)

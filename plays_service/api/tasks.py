@@ -16,7 +16,9 @@ __all__ = ["delete_task", "get_task"]
 
 async def get_task(request: web.Request) -> web.Response:
     """Everything that a client may know of its task."""
-    return web.json_response(describe(task_of(request)))
+    task = task_of(request)
+    await request.app[RUNNER].reveal(task)
+    return web.json_response(describe(task))
 
 
 async def delete_task(request: web.Request) -> web.Response:

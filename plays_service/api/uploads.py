@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,7 @@ from plays_service.api.context import RUNNER, SETTINGS, UPLOADS
 from plays_service.api.errors import ApiError
 from plays_service.api.health import refuse_uploads
 from plays_service.api.multipart import MultipartError, MultipartReader, Part, boundary_of
-from plays_service.tasks import DISK_FULL, Task
+from plays_service.tasks import DISK_FULL, Task, TaskStore
 
 __all__ = ["answer_expectation", "process_csv"]
 
@@ -47,17 +47,25 @@ _MAGIC_SIZE: Final = max(map(len, _NOT_CSV))
 _CLOSE: Final = {"Connection": "close"}
 
 
+#: Bytes that are collected before they are written: less costs more hops between threads, and more
+#: costs memory for each upload. Smaller files touch the disk only when they become a task.
+_WRITE_SIZE: Final = 512 << 10
+
+
 @dataclass(slots=True)
 class _Upload:
-    """An upload that is being written; no task yet."""
+    """An upload that is being taken; no task yet."""
 
-    folder: Path
-    file: AsyncFileIO
+    store: TaskStore
     transcoder: Transcoder
     limit: int  #: bytes
     filename: str = "upload.csv"
     size: int = 0  #: bytes received
     head: bytes = b""  #: the first of them, until they tell what this is
+    folder: Path | None = None  #: once there was something to write
+    file: AsyncFileIO | None = None
+    unwritten: list[bytes] = field(default_factory=list)
+    unwritten_size: int = 0
 
     async def write(self, data: bytes) -> None:
         self.size += len(data)
@@ -76,12 +84,38 @@ class _Upload:
             data = await asyncio.to_thread(self.transcoder.feed, data)
         else:
             data = self.transcoder.feed(data)
-        await self.file.write(data)
+        await self._put(data)
+
+    async def _put(self, data: bytes) -> None:
+        self.unwritten.append(data)
+        self.unwritten_size += len(data)
+        if self.unwritten_size >= _WRITE_SIZE:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        if self.folder is None:
+            self.folder = await asyncio.to_thread(self.store.begin_upload)
+        if self.file is None:
+            self.file = await aiofiles.open(self.folder / "input.csv", "wb", buffering=0)
+        await self.file.write(self.take())
+
+    def take(self) -> bytes:
+        """What is not written yet."""
+        data = b"".join(self.unwritten)
+        self.unwritten.clear()
+        self.unwritten_size = 0
+        return data
 
     async def finish(self) -> None:
         _refuse_other_formats(self.head)
         await self._write(self.head)
-        await self.file.write(self.transcoder.finish())
+        await self._put(self.transcoder.finish())
+        if self.file is not None:
+            await self._flush()
+
+    async def close(self) -> None:
+        if self.file is not None:
+            await self.file.close()
 
 
 async def process_csv(request: web.Request) -> web.Response:
@@ -98,7 +132,10 @@ async def process_csv(request: web.Request) -> web.Response:
             encoding=transcoder.encoding,
             skip_errors=skip_errors,
         )
-        await runner.accept(upload.folder, task)
+        if upload.folder is None:
+            await runner.accept_bytes(upload.take(), task)
+        else:
+            await runner.accept(upload.folder, task)
     return web.json_response({"task_id": str(task.id)}, headers={"Location": f"/result/{task.id}"})
 
 
@@ -121,7 +158,7 @@ async def answer_expectation(request: web.Request) -> None:
 
 @asynccontextmanager
 async def _receive(request: web.Request, transcoder: Transcoder) -> AsyncIterator[_Upload]:
-    """The whole upload, on disk; gone again unless the ``with`` block made it a task."""
+    """The whole upload, in memory or on disk; gone unless the ``with`` block makes it a task."""
     settings, store = request.app[SETTINGS], request.app[RUNNER].store
     handler = asyncio.current_task()
     assert handler is not None
@@ -129,17 +166,17 @@ async def _receive(request: web.Request, transcoder: Transcoder) -> AsyncIterato
     handler.add_done_callback(request.app[UPLOADS].discard)
     if (request.content_length or 0) > settings.max_upload_size + _FORM_OVERHEAD:
         raise _too_large(settings.max_upload_size)
-    folder = None
+    upload = _Upload(store, transcoder, settings.max_upload_size)
     try:
-        folder = await asyncio.to_thread(store.begin_upload)
-        async with aiofiles.open(folder / "input.csv", "wb", buffering=0) as file:
-            upload = _Upload(folder, file, transcoder, settings.max_upload_size)
+        try:
             await _read_body(request, upload)
             await upload.finish()
+        finally:
+            await upload.close()
         yield upload
     except BaseException as error:
-        if folder is not None:
-            await asyncio.to_thread(store.discard_upload, folder)
+        if upload.folder is not None:
+            await asyncio.to_thread(store.discard_upload, upload.folder)
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise ApiError(507, "The server's disk is full; try again later", _CLOSE) from error
         raise
@@ -217,7 +254,7 @@ async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
             raise ApiError(
                 408, f"Nothing came for {timeout:g} s; send the file again", _CLOSE
             ) from None
-        except (ClientError, web.RequestPayloadError) as error:
+        except (ClientError, web.RequestPayloadError, ConnectionError) as error:
             raise ApiError(400, f"The upload ended early: {error}", _CLOSE) from None
         if not chunk:
             return

@@ -73,6 +73,24 @@ class TaskRunner:
         self.registry.add(task)
         self._run_soon(task)
 
+    async def accept_bytes(self, data: bytes, task: Task) -> None:
+        """`accept` for an upload that is still in memory."""
+        await asyncio.to_thread(self.store.accept_bytes, data, task)
+        self.registry.add(task)
+        self._run_soon(task)
+
+    async def reveal(self, task: Task) -> None:
+        """Bring the task's state up to what is really going on, before a client sees it.
+
+        Most tasks end before anyone asks whether they have started: only those that are asked for
+        pay for the mark that lets it survive a crash. Raises `OSError`.
+        """
+        started = task.started
+        if task.state is State.PENDING and started is not None:
+            await asyncio.to_thread(self.store.mark_started, task, started)
+            if task.state is State.PENDING:  # it may have ended meanwhile
+                task.state = State.STARTED
+
     async def cancel(self, task: Task) -> bool:
         """End a task as REVOKED; False where it has ended already. Raises `OSError`.
 
@@ -132,18 +150,13 @@ class TaskRunner:
     def _caller(self, task: Task) -> Callable[..., Any]:
         async def call(function: Callable[..., Any], *args: Any) -> Any:
             async def start() -> Any:
-                if task.state is State.PENDING:
-                    await self._mark_started(task)
+                if task.started is None and not task.has_ended:
+                    task.started = time.time()
                 return await self._pool.call(function, *args)
 
             return await self._queue.run(task.id, start)
 
         return call
-
-    async def _mark_started(self, task: Task) -> None:
-        started = await asyncio.to_thread(self.store.mark_started, task)
-        if task.state is State.PENDING:  # another call, or the client, may have been faster
-            task.state, task.started = State.STARTED, started
 
     def _work(self, task: Task) -> Work:
         return Work(

@@ -103,11 +103,21 @@ class TaskStore:
         if self._fsync:
             sync_folder(self._tasks)
 
-    def mark_started(self, task: Task) -> float:
-        """Make the state STARTED survive; the time from which on it does."""
+    def accept_bytes(self, data: bytes, task: Task) -> None:
+        """Make ``data`` the input of a task. When this returns, the task survives the process."""
+        upload = self.begin_upload()
+        try:
+            (upload / "input.csv").write_bytes(data)
+            self.accept(upload, task)
+        except BaseException:
+            self.discard_upload(upload)
+            raise
+
+    def mark_started(self, task: Task, started: float) -> None:
+        """Make the state STARTED survive, and its time (seconds since the epoch)."""
         mark = self.folder(task) / "started"
         mark.touch()  # far cheaper than the whole state, and a power cut may undo it
-        return mark.stat().st_mtime
+        os.utime(mark, (started, started))
 
     def save(self, task: Task) -> None:
         """Write the task's state, atomically."""

@@ -31,7 +31,7 @@ from tests.acceptance.conftest import (
     until_started,
     upload,
 )
-from tests.conftest import EXAMPLE, EXAMPLE_RESULT, HOT100
+from tests.conftest import EXAMPLE, EXAMPLE_RESULT, FILLER, HOT100
 
 HEADER: Final = b"Song,Date,Number of Plays\n"
 RESULT_HEADER: Final = b"Song,Date,Total Number of Plays for Date\n"
@@ -199,7 +199,9 @@ async def test_killed_while_uploading_leaves_no_half_of_a_task(
 ) -> None:
     server = await start_server()
     _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(b"PUT /process_csv HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nSong,Date")
+    writer.write(
+        b"PUT /process_csv HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n" + FILLER
+    )
     await eventually(lambda: list((server.data_dir / "incoming").iterdir()))
     await server.kill()
     writer.close()
@@ -275,7 +277,7 @@ async def test_uploads_in_progress_finish_before_it_stops(
     stopping = asyncio.Event()
 
     async def rows() -> AsyncIterator[bytes]:
-        yield EXAMPLE[:50]
+        yield FILLER + EXAMPLE[:50]
         await stopping.wait()
         yield EXAMPLE[50:]
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from tests.conftest import EXAMPLE, EXAMPLE_RESULT
+from tests.conftest import EXAMPLE, EXAMPLE_RESULT, FILLER
 from tests.integration.conftest import (
     Service,
     StartService,
@@ -194,7 +194,7 @@ async def test_chunks_that_go_wrong_on_the_way_are_refused(
     start_service: StartService, rest: bytes
 ) -> None:
     service = await start_service(upload_timeout=0.2)
-    start = request(b"5\r\nSong,\r\n", CSV, CHUNKED)
+    start = request(b"%x\r\n%b\r\n" % (len(FILLER), FILLER), CSV, CHUNKED)
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     writer.write(start)
     await eventually(lambda: list((service.data_dir / "incoming").iterdir()))  # it has begun
