@@ -96,7 +96,7 @@ class TaskRunner:
 
         Work under way ends with its segment.
         """
-        revoked = await self._end(task, State.REVOKED, _CANCELLED)
+        revoked = await self._end(task, State.REVOKED, _CANCELLED, self.store.save)
         if revoked and (running := self._running.get(task.id)) is not None:
             running.cancel()
         return revoked
@@ -131,7 +131,8 @@ class TaskRunner:
         except asyncio.CancelledError:
             if not task.has_ended:
                 raise  # the service stops; the task goes on when it starts again
-        await asyncio.to_thread(self.store.clean, task)
+        if self.store.input_of(task).exists():  # it was not cleaned at its end
+            await asyncio.to_thread(self.store.clean, task)
 
     async def _run_to_end(self, task: Task) -> None:
         try:
@@ -171,7 +172,9 @@ class TaskRunner:
             fsync=self._settings.fsync,
         )
 
-    async def _end(self, task: Task, state: State, message: str) -> bool:
+    async def _end(
+        self, task: Task, state: State, message: str, save: Callable[[Task], None]
+    ) -> bool:
         """Give the task its one final state; False where it has one already. Raises `OSError`."""
         async with task.ending:
             if task.has_ended:
@@ -180,7 +183,7 @@ class TaskRunner:
             end = replace(
                 task, state=state, message=message, finished=time.time(), progress=progress
             )
-            await asyncio.to_thread(self.store.save, end)
+            await asyncio.to_thread(save, end)
             task.state, task.message, task.finished = end.state, end.message, end.finished
             task.started, task.progress = end.started, end.progress
         task.ended.set()
@@ -188,10 +191,10 @@ class TaskRunner:
         return True
 
     async def _end_surely(self, task: Task, state: State, message: str) -> None:
-        """`_end`, however long the disk takes to have room for it."""
+        """`_end` when no call is under way, however long the disk takes to have room for it."""
         while True:
             try:
-                await self._end(task, state, message)
+                await self._end(task, state, message, self.store.end)
             except OSError as error:
                 _log.error("task %s: cannot write its state, will try again: %s", task.id, error)
                 await asyncio.sleep(_SAVE_AGAIN)

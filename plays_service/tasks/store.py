@@ -36,6 +36,9 @@ __all__ = ["DISK_FULL", "DataFolderError", "TaskStore"]
 #: Error numbers that mean: no room.
 DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
+#: Bytes of an input that is deleted faster than another thread is asked to.
+_CLEANED_AT_ONCE: Final = 1 << 20
+
 _log = logging.getLogger(__name__)
 
 
@@ -122,6 +125,12 @@ class TaskStore:
     def save(self, task: Task) -> None:
         """Write the task's state, atomically."""
         self._write_state(self.folder(task), task)
+
+    def end(self, task: Task) -> None:
+        """Write the task's last state, and clean where that takes no time."""
+        self.save(task)
+        if task.bytes < _CLEANED_AT_ONCE:
+            self.clean(task)
 
     def clean(self, task: Task) -> None:
         """Delete all of an ended task but its state and, after SUCCESS, its result."""
