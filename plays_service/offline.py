@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Final
 
 from plays_service.aggregation import Summary, Transcoder, use_engine
 from plays_service.settings import Settings
-from plays_service.tasks import FairQueue, Work, WorkerPool, run_pipeline
+from plays_service.tasks import FairQueue, Growth, Pipeline, Work, WorkerPool
 
 __all__ = ["aggregate_offline"]
 
@@ -39,6 +39,7 @@ def aggregate_offline(
             seed=secrets.randbits(64),
             segment_size=settings.segment_size,
             memory=settings.worker_memory,
+            workers=settings.workers,
             fsync=settings.fsync,
         )
         return asyncio.run(_run(work, settings))
@@ -71,6 +72,8 @@ async def _run(work: Work, settings: Settings) -> Summary:
         return await queue.run("the only task", lambda: pool.call(function, *args))
 
     try:
-        return await run_pipeline(call, work, lambda *_: None)
+        growth = Growth()
+        growth.finish(work.input.stat().st_size)
+        return await Pipeline(call, work, growth, lambda *_: None).run()
     finally:
         pool.close()

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pytest
 
 from plays_service.aggregation import EngineError, Summary, Transcoder, use_engine
-from plays_service.tasks import Work, run_pipeline
+from plays_service.tasks import Growth, Pipeline, Work
 
 HOT100 = Path(__file__).parents[2] / "shared" / "data" / "hot100.csv"
 
@@ -89,14 +89,21 @@ def aggregate(tmp_path: Path, engine: str) -> Aggregate:
             seed=seed,
             segment_size=segment_size,
             memory=memory,
+            workers=1,
             fsync=False,
         )
-        summary = asyncio.run(run_pipeline(_call_here, work, lambda *_: None))
+        summary = asyncio.run(_run(work))
         result = work.result.read_bytes() if work.result.exists() else None
         assert (result is None) == (summary.error is not None)
         return result, summary
 
     return run
+
+
+async def _run(work: Work) -> Summary:
+    growth = Growth()
+    growth.finish(work.input.stat().st_size)
+    return await Pipeline(_call_here, work, growth, lambda *_: None).run()
 
 
 async def _call_here(function: Callable[..., Any], *args: Any) -> Any:

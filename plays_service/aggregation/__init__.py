@@ -2,19 +2,20 @@
 
 The calls are pure functions on paths, made to run in a worker process::
 
-    dialect_of → cut_segments → aggregate_segment (each) → merge_partitions (each share)
-        → plan_result → write_ranges (each share)
+    dialect_of → aggregate_segment (each) → merge_partitions (each share) → plan_result
+        → write_ranges (each share)
 
-or, for a small file, `aggregate_small` alone.
+with `combine_partials` where there are many partials of few groups, `merge_small` for all from the
+merge on where there is little to merge, and `aggregate_small` alone for a small file.
 """
 
-from plays_service.aggregation.dialect import Dialect, dialect_of, read_dialect
+from plays_service.aggregation.dialect import Dialect, dialect_of, early_dialect_of, read_dialect
 from plays_service.aggregation.engine import (
     ENGINES,
     EngineError,
     aggregate_file,
     aggregate_segment,
-    cut_segments,
+    combine_partials,
     engine_name,
     merge_partitions,
     plan_result,
@@ -24,8 +25,8 @@ from plays_service.aggregation.engine import (
 from plays_service.aggregation.errors import CsvError
 from plays_service.aggregation.keys import PARTITIONS
 from plays_service.aggregation.publish import publish
-from plays_service.aggregation.small import aggregate_small
-from plays_service.aggregation.summary import ERRORS_KEPT, Segment, Source, Summary
+from plays_service.aggregation.small import aggregate_small, merge_small
+from plays_service.aggregation.summary import ERRORS_KEPT, Reading, Segment, Source, Summary
 from plays_service.aggregation.transcode import EncodingError, Transcoder
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Dialect",
     "EncodingError",
     "EngineError",
+    "Reading",
     "Segment",
     "Source",
     "Summary",
@@ -43,10 +45,12 @@ __all__ = [
     "aggregate_file",
     "aggregate_segment",
     "aggregate_small",
-    "cut_segments",
+    "combine_partials",
     "dialect_of",
+    "early_dialect_of",
     "engine_name",
     "merge_partitions",
+    "merge_small",
     "plan_result",
     "publish",
     "read_dialect",

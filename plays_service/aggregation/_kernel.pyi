@@ -11,13 +11,14 @@ def aggregate_segment(
     path: bytes,
     start: int,
     end: int,
+    rough: bool,
     dialect: _Dialect,
     skip_errors: bool,
     seed: int,
     memory: int,
     sample: int,
     output: bytes,
-) -> tuple[bool, int, int, int, _Bad, bytes, int]: ...
+) -> tuple[int, int, bool, bool, int, int, int, _Bad, bytes, int]: ...
 def aggregate_file(
     path: bytes,
     start: int,
@@ -28,7 +29,6 @@ def aggregate_file(
     output: bytes,
     header: bytes,
 ) -> tuple[bool, int, int, int, _Bad, int] | None: ...
-def cut(path: bytes, start: int, target: int, end: int, dialect: _Dialect) -> int: ...
 def merge_partitions(
     partials: tuple[bytes, ...],
     first: int,

@@ -17,6 +17,7 @@ __all__ = [
     "RECORD_LIMIT",
     "Dialect",
     "dialect_of",
+    "early_dialect_of",
     "read_dialect",
 ]
 
@@ -93,12 +94,20 @@ def read_dialect(head: bytes, encoding: str = "UTF-8") -> Dialect:
     raise _header_error(tried, errors)
 
 
+def early_dialect_of(path: Path, encoding: str = "UTF-8") -> Dialect | None:
+    """`dialect_of` for a file that is still growing; None where that can change it."""
+    with path.open("rb") as file:
+        head = file.read(HEAD_SIZE)
+    known = len(head) == HEAD_SIZE and not _is_empty(head)
+    return dialect_of(path, encoding) if known else None
+
+
 def dialect_of(path: Path, encoding: str = "UTF-8") -> Dialect:
     """The dialect of the file at ``path``; raises what `read_dialect` raises."""
     offset, empty_lines = 0, Counter[bytes]()
     with path.open("rb") as file:
         head = file.read(HEAD_SIZE)
-        while len(head) == HEAD_SIZE and not head.removeprefix(_BOM).strip(b"\r\n"):
+        while len(head) == HEAD_SIZE and _is_empty(head):
             offset += len(head)
             empty_lines.update({end: head.count(end) for end in (b"\n", b"\r")})
             head = file.read(HEAD_SIZE)
@@ -111,6 +120,11 @@ def dialect_of(path: Path, encoding: str = "UTF-8") -> Dialect:
         data_start=dialect.data_start + offset,
         data_line=dialect.data_line + empty_lines[dialect.line_end],
     )
+
+
+def _is_empty(head: bytes) -> bool:
+    """Whether all lines are."""
+    return not head.removeprefix(_BOM).strip(b"\r\n")
 
 
 def _find_header(head: bytes, start: int, delimiter: bytes) -> _Header:

@@ -12,15 +12,14 @@ from types import ModuleType
 from typing import Final
 
 from plays_service.aggregation import pure
-from plays_service.aggregation.dialect import Dialect
-from plays_service.aggregation.summary import Segment, Source, Summary
+from plays_service.aggregation.summary import Reading, Segment, Source, Summary
 
 __all__ = [
     "ENGINES",
     "EngineError",
     "aggregate_file",
     "aggregate_segment",
-    "cut_segments",
+    "combine_partials",
     "engine_name",
     "merge_partitions",
     "plan_result",
@@ -51,22 +50,17 @@ def engine_name() -> str:
     return _engine.__name__.rpartition(".")[2]
 
 
-def cut_segments(path: Path, dialect: Dialect, segment_size: int) -> list[Segment]:
-    """Segments of ``segment_size`` bytes, and up to a record more, that hold the whole file."""
-    segments: list[Segment] = _engine.cut_segments(path, dialect, segment_size)
-    return segments
-
-
 def aggregate_segment(
     source: Source, segment: Segment, partial: Path, seed: int, memory: int
-) -> Summary:
+) -> Reading | None:
     """Aggregate one segment into ``partial``, in about ``memory`` bytes.
 
     Where the partial is there already (from before a restart) it is kept. A summary with an
-    error comes without a partial. Lines count from the segment's start.
+    error comes without a partial. Lines count from the segment's start. None, and no partial,
+    where it takes bytes that a growing file does not have yet.
     """
-    summary: Summary = _engine.aggregate_segment(source, segment, partial, seed, memory)
-    return summary
+    reading: Reading | None = _engine.aggregate_segment(source, segment, partial, seed, memory)
+    return reading
 
 
 def aggregate_file(source: Source, result: Path, scratch: Path, seed: int, memory: int) -> Summary:
@@ -90,6 +84,15 @@ def merge_partitions(
     `DamagedFileError` for a partial that is not whole.
     """
     groups: int = _engine.merge_partitions(partials, partitions, run, seed, memory)
+    return groups
+
+
+def combine_partials(partials: Sequence[Path], partial: Path, seed: int, memory: int) -> int:
+    """Merge some partials that follow on each other into one: how many groups it has.
+
+    Where groups are few, that leaves less to merge when all are there. Raises `DamagedFileError`.
+    """
+    groups: int = _engine.combine_partials(partials, partial, seed, memory)
     return groups
 
 

@@ -12,7 +12,8 @@ from plays_service.aggregation.groupfile import Group, GroupFileWriter
 from plays_service.aggregation.keys import key_hash, partition_of
 from plays_service.aggregation.records import RecordReader
 from plays_service.aggregation.rows import format_row
-from plays_service.aggregation.summary import ERRORS_KEPT, Segment, Source, Summary
+from plays_service.aggregation.segments import first_record
+from plays_service.aggregation.summary import ERRORS_KEPT, Reading, Segment, Source, Summary
 
 __all__ = ["GROUP_COST", "Groups", "fold_segment"]
 
@@ -64,16 +65,18 @@ class Groups:
 
 def fold_segment(
     source: Source, segment: Segment, groups: Groups, budget: int, spill: Callable[[], None]
-) -> Summary:
+) -> Reading | None:
     """Add the records of a segment to ``groups``; call ``spill`` when they outgrow ``budget``.
 
     ``spill`` must empty the groups. Stops at the first bad record, unless the source skips them.
+    None where that takes bytes that a growing file does not have yet.
     """
     rows = skipped = 0
     errors: list[CsvError] = []
     dialect = source.dialect
     with source.path.open("rb", buffering=0) as file:
-        reader = RecordReader(file, segment.start, segment.end, dialect)
+        start = first_record(file, segment, dialect)
+        reader = RecordReader(file, start, segment.end, dialect)
         for offset, line, record, error in reader:
             try:
                 if error is not None:
@@ -81,7 +84,8 @@ def fold_segment(
                 song, date, plays = read_values(record, line, dialect)
             except CsvError as bad:
                 if not source.skip_errors:
-                    return Summary(rows=rows, lines=reader.lines, error=bad)
+                    summary = Summary(rows=rows, lines=reader.lines, error=bad)
+                    break
                 skipped += 1
                 if len(errors) < ERRORS_KEPT:
                     errors.append(bad)
@@ -90,4 +94,9 @@ def fold_segment(
             rows += 1
             if groups.size > budget:
                 spill()
-        return Summary(rows=rows, lines=reader.lines, skipped=skipped, errors=tuple(errors))
+        else:
+            summary = Summary(rows=rows, lines=reader.lines, skipped=skipped, errors=tuple(errors))
+        if segment.growing and reader.at_end:
+            return None
+        end = reader.stopped if summary.error is None else segment.end
+        return Reading(start, end, summary)

@@ -16,10 +16,10 @@ from typing import Final, Self
 
 from plays_service.aggregation.groupfile import Group, GroupFile, GroupFileWriter
 from plays_service.aggregation.groups import GROUP_COST, Groups
-from plays_service.aggregation.keys import key_hash
+from plays_service.aggregation.keys import PARTITIONS, key_hash
 from plays_service.aggregation.rows import RESULT_HEADER, format_row
 
-__all__ = ["merge_partitions", "plan_result", "write_ranges"]
+__all__ = ["combine_partials", "merge_partitions", "plan_result", "write_ranges"]
 
 #: Bytes that a row of a run takes in memory besides its text.
 _ROW_COST: Final = 250
@@ -41,6 +41,19 @@ def merge_partitions(
                 groups += len(merged.totals)
                 writer.add(merged)
         writer.file.note = {"groups": groups}
+    return groups
+
+
+def combine_partials(partials: Sequence[Path], partial: Path, seed: int, memory: int) -> int:
+    """Merge some partials that follow on each other into one; the number of groups in it."""
+    groups = 0
+    files = [GroupFile(path) for path in partials]
+    with GroupFileWriter(partial) as writer:
+        for partition in range(PARTITIONS):
+            for merged in _merge_partition(files, partition, seed, memory // 2):
+                groups += len(merged.totals)
+                merged.write_partitions(writer, seed)
+        writer.note = {"groups": groups}
     return groups
 
 

@@ -21,15 +21,15 @@ from plays_service.aggregation.fields import read_values
 from plays_service.aggregation.groupfile import MAGIC, DamagedFileError, GroupFile, file_end
 from plays_service.aggregation.keys import PARTITIONS
 from plays_service.aggregation.merge import plan_result, range_size
-from plays_service.aggregation.pure import known_summary
+from plays_service.aggregation.pure import known_reading
 from plays_service.aggregation.records import RecordReader
 from plays_service.aggregation.rows import RESULT_HEADER
-from plays_service.aggregation.summary import Segment, Source, Summary
+from plays_service.aggregation.summary import Reading, Segment, Source, Summary
 
 __all__ = [
     "aggregate_file",
     "aggregate_segment",
-    "cut_segments",
+    "combine_partials",
     "merge_partitions",
     "plan_result",
     "write_ranges",
@@ -44,30 +44,18 @@ _TOO_LONG: Final = 1
 _NEVER_CLOSED: Final = 2
 
 
-def cut_segments(path: Path, dialect: Dialect, segment_size: int) -> list[Segment]:
-    """See `engine.cut_segments`."""
-    segments = []
-    name, shape, size = os.fsencode(path), _shape(dialect), path.stat().st_size
-    start = dialect.data_start
-    while start < size:
-        target = start + max(1, segment_size)
-        end = size if target >= size else _kernel.cut(name, start, target, size, shape)
-        segments.append(Segment(start, end))
-        start = end
-    return segments
-
-
 def aggregate_segment(
     source: Source, segment: Segment, partial: Path, seed: int, memory: int
-) -> Summary:
+) -> Reading | None:
     """See `engine.aggregate_segment`."""
-    if (known := known_summary(partial)) is not None:
+    if (known := known_reading(partial)) is not None:
         return known
     with _temporary(partial) as temporary:
-        stopped, rows, lines, skipped, bad, index, offset = _kernel.aggregate_segment(
+        outcome = _kernel.aggregate_segment(
             os.fsencode(source.path),
             segment.start,
             segment.end,
+            segment.rough,
             _shape(source.dialect),
             source.skip_errors,
             seed,
@@ -75,10 +63,14 @@ def aggregate_segment(
             SAMPLE_ROWS,
             os.fsencode(temporary),
         )
+        start, end, at_end, stopped, rows, lines, skipped, bad, index, offset = outcome
+        if segment.growing and at_end:
+            return None
         summary = _summary(source, stopped, rows, lines, skipped, bad)
-        if summary.error is None:
-            _publish(temporary, partial, index, offset, summary.to_json())
-    return summary
+        reading = Reading(start, segment.end if stopped else end, summary)
+        if reading.summary.error is None:
+            _publish(temporary, partial, index, offset, reading.to_json())
+    return reading
 
 
 def aggregate_file(source: Source, result: Path, scratch: Path, seed: int, memory: int) -> Summary:
@@ -121,6 +113,22 @@ def merge_partitions(
     return groups
 
 
+def combine_partials(partials: Sequence[Path], partial: Path, seed: int, memory: int) -> int:
+    """See `engine.combine_partials`."""
+    with _temporary(partial) as temporary, _damage_named(partials):
+        groups, index, offset = _kernel.merge_partitions(
+            tuple(map(os.fsencode, partials)),
+            0,
+            PARTITIONS,
+            os.fsencode(temporary),
+            seed,
+            memory,
+            0,
+        )
+        _publish(temporary, partial, index, offset, {"groups": groups})
+    return groups
+
+
 def write_ranges(runs: Sequence[Path], ranges: range, result: Path, offset: int) -> None:
     """See `engine.write_ranges`."""
     with _damage_named(runs):
@@ -135,13 +143,14 @@ def _aggregate_large(
     scratch.mkdir(parents=True, exist_ok=True)
     partial, run = scratch / "whole.partial", scratch / "whole.run"
     segment = Segment(source.dialect.data_start, source.path.stat().st_size)
-    summary = aggregate_segment(source, segment, partial, seed, memory)
-    if summary.error is not None:
-        return summary
+    reading = aggregate_segment(source, segment, partial, seed, memory)
+    assert reading is not None
+    if reading.summary.error is not None:
+        return reading.summary
     groups = merge_partitions([partial], range(PARTITIONS), run, seed, memory)
     for ranges, offset in plan_result([run], result, memory):
         write_ranges([run], ranges, result, offset)
-    return replace(summary, groups=groups)
+    return replace(reading.summary, groups=groups)
 
 
 def _shape(dialect: Dialect) -> tuple[bytes, bytes, int, int, int, int]:

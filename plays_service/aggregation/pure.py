@@ -8,16 +8,20 @@ from pathlib import Path
 from plays_service.aggregation.groupfile import DamagedFileError, GroupFile, GroupFileWriter
 from plays_service.aggregation.groups import Groups, fold_segment
 from plays_service.aggregation.keys import PARTITIONS
-from plays_service.aggregation.merge import merge_partitions, plan_result, write_ranges
+from plays_service.aggregation.merge import (
+    combine_partials,
+    merge_partitions,
+    plan_result,
+    write_ranges,
+)
 from plays_service.aggregation.rows import RESULT_HEADER
-from plays_service.aggregation.segments import cut_segments
-from plays_service.aggregation.summary import Segment, Source, Summary
+from plays_service.aggregation.summary import Reading, Segment, Source, Summary
 
 __all__ = [
     "aggregate_file",
     "aggregate_segment",
-    "cut_segments",
-    "known_summary",
+    "combine_partials",
+    "known_reading",
     "merge_partitions",
     "plan_result",
     "write_ranges",
@@ -26,9 +30,9 @@ __all__ = [
 
 def aggregate_segment(
     source: Source, segment: Segment, partial: Path, seed: int, memory: int
-) -> Summary:
+) -> Reading | None:
     """See `engine.aggregate_segment`."""
-    if (known := known_summary(partial)) is not None:
+    if (known := known_reading(partial)) is not None:
         return known
     groups = Groups()
     with GroupFileWriter(partial) as file:
@@ -38,12 +42,13 @@ def aggregate_segment(
             groups.clear()
 
         # the other half is for the buckets of a spill and for Python itself
-        summary = fold_segment(source, segment, groups, memory // 2, spill)
-        spill()
-        file.note = summary.to_json()
-        if summary.error is not None:
+        reading = fold_segment(source, segment, groups, memory // 2, spill)
+        if reading is None or reading.summary.error is not None:
             file.discard()
-    return summary
+        else:
+            spill()
+            file.note = reading.to_json()
+    return reading
 
 
 def aggregate_file(source: Source, result: Path, scratch: Path, seed: int, memory: int) -> Summary:
@@ -51,10 +56,12 @@ def aggregate_file(source: Source, result: Path, scratch: Path, seed: int, memor
     segment = Segment(source.dialect.data_start, source.path.stat().st_size)
     groups = Groups()
     try:
-        summary = fold_segment(source, segment, groups, memory // 2, _outgrown)
+        reading = fold_segment(source, segment, groups, memory // 2, _outgrown)
     except _OutgrownError:
         summary = _aggregate_large(source, segment, result, scratch, seed, memory)
     else:
+        assert reading is not None
+        summary = reading.summary
         if summary.error is None:
             with result.open("wb") as file:
                 file.write(RESULT_HEADER)
@@ -68,13 +75,14 @@ def _aggregate_large(
 ) -> Summary:
     scratch.mkdir(parents=True, exist_ok=True)
     partial, run = scratch / "whole.partial", scratch / "whole.run"
-    summary = aggregate_segment(source, segment, partial, seed, memory)
-    if summary.error is not None:
-        return summary
+    reading = aggregate_segment(source, segment, partial, seed, memory)
+    assert reading is not None
+    if reading.summary.error is not None:
+        return reading.summary
     groups = merge_partitions([partial], range(PARTITIONS), run, seed, memory)
     for ranges, offset in plan_result([run], result, memory):
         write_ranges([run], ranges, result, offset)
-    return replace(summary, groups=groups)
+    return replace(reading.summary, groups=groups)
 
 
 class _OutgrownError(Exception):
@@ -85,9 +93,9 @@ def _outgrown() -> None:
     raise _OutgrownError
 
 
-def known_summary(partial: Path) -> Summary | None:
-    """The summary of a partial that is there already, whole; else None."""
+def known_reading(partial: Path) -> Reading | None:
+    """The reading of a partial that is there already, whole; else None."""
     try:
-        return Summary.from_json(GroupFile(partial, range(0)).note)
+        return Reading.from_json(GroupFile(partial, range(0)).note)
     except (FileNotFoundError, DamagedFileError):
         return None

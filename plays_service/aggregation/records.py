@@ -40,9 +40,12 @@ class RecordReader:
 
     def __init__(self, file: BinaryIO, start: int, end: int, dialect: Dialect) -> None:
         self.lines = 0  #: physical lines read so far
+        self.stopped = start  #: once all are read: where the first record starts that is not here
+        self.at_end = False  #: whether the file's end was met
         self._end = end
         self._line_end = dialect.line_end
         self._delimiter_quote = dialect.delimiter + _QUOTE
+        self._file = file
         self._source = _read_lines(file, start, dialect.line_end)
         self._ahead: deque[_Line] = deque()  # read in search of a closing quote
         # What the last search without success found out: wherever a line before this one ends
@@ -64,9 +67,15 @@ class RecordReader:
                 if text:
                     yield offset, self.lines, text, None
                 self.lines += 1
+        self.stopped = line[0] if line else self._file.tell()
 
     def _next_line(self) -> _Line | None:
-        return self._ahead.popleft() if self._ahead else next(self._source, None)
+        return self._ahead.popleft() if self._ahead else self._read_line()
+
+    def _read_line(self) -> _Line | None:
+        line = next(self._source, None)
+        self.at_end |= line is None
+        return line
 
     def _text(self, raw: bytes) -> bytes:
         """``raw`` without its line end."""
@@ -110,7 +119,7 @@ class RecordReader:
 
     def _look_ahead(self, index: int) -> _Line | None:
         while len(self._ahead) <= index:
-            line = next(self._source, None)
+            line = self._read_line()
             if line is None:
                 return None
             self._ahead.append(line)

@@ -1,16 +1,23 @@
-"""A whole small file in one call: what most tasks are."""
+"""What is small, in one call instead of several."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from plays_service.aggregation.dialect import dialect_of
-from plays_service.aggregation.engine import aggregate_file
+from plays_service.aggregation.engine import (
+    aggregate_file,
+    merge_partitions,
+    plan_result,
+    write_ranges,
+)
 from plays_service.aggregation.errors import CsvError
+from plays_service.aggregation.keys import PARTITIONS
 from plays_service.aggregation.publish import publish
 from plays_service.aggregation.summary import Source, Summary
 
-__all__ = ["aggregate_small"]
+__all__ = ["aggregate_small", "merge_small"]
 
 
 def aggregate_small(
@@ -38,3 +45,18 @@ def aggregate_small(
     if summary.error is None:
         publish(temporary, result, fsync=fsync)
     return summary
+
+
+def merge_small(
+    partials: Sequence[Path], result: Path, run: Path, *, seed: int, memory: int, fsync: bool
+) -> int:
+    """Merge all of the partials (in order) and publish ``result``: how many groups it has.
+
+    ``run`` is for the groups in between, and is left behind. Raises `DamagedFileError`.
+    """
+    temporary = run.with_name("result.csv")
+    groups = merge_partitions(partials, range(PARTITIONS), run, seed, memory)
+    for ranges, offset in plan_result([run], temporary, memory):
+        write_ranges([run], ranges, temporary, offset)
+    publish(temporary, result, fsync=fsync)
+    return groups

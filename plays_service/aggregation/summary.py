@@ -9,7 +9,7 @@ from typing import Any, Final
 from plays_service.aggregation.dialect import Dialect
 from plays_service.aggregation.errors import CsvError
 
-__all__ = ["ERRORS_KEPT", "Segment", "Source", "Summary"]
+__all__ = ["ERRORS_KEPT", "Reading", "Segment", "Source", "Summary"]
 
 #: Bad records that are told one by one when they are skipped; the rest is only counted.
 ERRORS_KEPT: Final = 100
@@ -26,10 +26,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Whole records of an input: the bytes ``[start, end)``."""
+    """A share of an input: the records that start in the bytes ``[start, end)``."""
 
     start: int
     end: int
+    #: The start is any byte: the first record is taken to be where the first line starts from there
+    #: on. That is wrong where it is inside quotes, which only the segment before can tell.
+    rough: bool = False
+    growing: bool = False  #: more may be written behind what the file holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class Summary:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The summary as a partial keeps it."""
+        """The summary as JSON."""
         return {
             "rows": self.rows,
             "lines": self.lines,
@@ -88,3 +92,25 @@ class Summary:
             errors=tuple(CsvError.from_json(one) for one in fields["errors"]),
             error=CsvError.from_json(error) if error else None,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a segment turned out to be.
+
+    Segments follow on each other exactly where one starts at the other's end: then, and only then,
+    both were cut between the same two records.
+    """
+
+    start: int  #: offset of the first record
+    end: int  #: offset of the first record that is not in it; after an error, the segment's end
+    summary: Summary
+
+    def to_json(self) -> dict[str, Any]:
+        """The reading as a partial keeps it."""
+        return {"start": self.start, "end": self.end, "summary": self.summary.to_json()}
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Reading:
+        """The reading that `to_json` wrote."""
+        return cls(fields["start"], fields["end"], Summary.from_json(fields["summary"]))

@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Final
 
-import aiofiles
-from aiofiles.threadpool.binary import AsyncFileIO
 from aiohttp import ClientError, HttpVersion11, web
 
 from plays_service.aggregation import EncodingError, Transcoder
@@ -19,7 +15,7 @@ from plays_service.api.context import RUNNER, SETTINGS, UPLOADS
 from plays_service.api.errors import ApiError
 from plays_service.api.health import refuse_uploads
 from plays_service.api.multipart import MultipartError, MultipartReader, Part, boundary_of
-from plays_service.tasks import DISK_FULL, Task, TaskStore
+from plays_service.tasks import DISK_FULL, Intake, Task
 
 __all__ = ["answer_expectation", "process_csv"]
 
@@ -47,75 +43,46 @@ _MAGIC_SIZE: Final = max(map(len, _NOT_CSV))
 _CLOSE: Final = {"Connection": "close"}
 
 
-#: Bytes that are collected before they are written: less costs more hops between threads, and more
-#: costs memory for each upload. Smaller files touch the disk only when they become a task.
-_WRITE_SIZE: Final = 512 << 10
-
-
 @dataclass(slots=True)
 class _Upload:
-    """An upload that is being taken; no task yet."""
+    """An upload that is being taken: what it is, and where its bytes go."""
 
-    store: TaskStore
+    task: Task
+    intake: Intake
     transcoder: Transcoder
     limit: int  #: bytes
-    filename: str = "upload.csv"
-    size: int = 0  #: bytes received
     head: bytes = b""  #: the first of them, until they tell what this is
-    folder: Path | None = None  #: once there was something to write
-    file: AsyncFileIO | None = None
-    unwritten: list[bytes] = field(default_factory=list)
-    unwritten_size: int = 0
+
+    def expect(self, size: int) -> None:
+        """The client says that about so many bytes will come."""
+        if not self.transcoder.decodes:  # else the size on disk is another
+            self.intake.expect(size)
 
     async def write(self, data: bytes) -> None:
-        self.size += len(data)
-        if self.size > self.limit:
+        before = self.task.bytes
+        self.task.bytes += len(data)
+        if self.task.bytes > self.limit:
             raise _too_large(self.limit)
-        if self.size - len(data) < _MAGIC_SIZE:
+        if before < _MAGIC_SIZE:
             self.head += data
             if len(self.head) < _MAGIC_SIZE:
                 return
             data, self.head = self.head, b""
             _refuse_other_formats(data)
-        await self._write(data)
+        await self._decode(data)
 
-    async def _write(self, data: bytes) -> None:
+    async def _decode(self, data: bytes) -> None:
         if self.transcoder.decodes:  # takes long enough to stall the loop
             data = await asyncio.to_thread(self.transcoder.feed, data)
         else:
             data = self.transcoder.feed(data)
-        await self._put(data)
-
-    async def _put(self, data: bytes) -> None:
-        self.unwritten.append(data)
-        self.unwritten_size += len(data)
-        if self.unwritten_size >= _WRITE_SIZE:
-            await self._flush()
-
-    async def _flush(self) -> None:
-        if self.folder is None:
-            self.folder = await asyncio.to_thread(self.store.begin_upload)
-        if self.file is None:
-            self.file = await aiofiles.open(self.folder / "input.csv", "wb", buffering=0)
-        await self.file.write(self.take())
-
-    def take(self) -> bytes:
-        """What is not written yet."""
-        data = b"".join(self.unwritten)
-        self.unwritten.clear()
-        self.unwritten_size = 0
-        return data
+        self.task.encoding = self.transcoder.encoding
+        await self.intake.write(data)
 
     async def finish(self) -> None:
         _refuse_other_formats(self.head)
-        await self._write(self.head)
-        await self._put(self.transcoder.finish())
-        if self.file is not None:
-            await self._flush()
-
-    async def close(self) -> None:
-        if self.file is not None:
-            await self.file.close()
+        await self._decode(self.head)
+        await self.intake.write(self.transcoder.finish())
 
 
 async def process_csv(request: web.Request) -> web.Response:
@@ -124,18 +91,8 @@ async def process_csv(request: web.Request) -> web.Response:
     transcoder, skip_errors = _options(request)
     if not request.can_read_body:
         raise ApiError(400, _NO_FILE)
-    runner = request.app[RUNNER]
-    async with _receive(request, transcoder) as upload:
-        task = Task(
-            filename=upload.filename,
-            bytes=upload.size,
-            encoding=transcoder.encoding,
-            skip_errors=skip_errors,
-        )
-        if upload.folder is None:
-            await runner.accept_bytes(upload.take(), task)
-        else:
-            await runner.accept(upload.folder, task)
+    task = Task(filename="upload.csv", bytes=0, skip_errors=skip_errors)
+    await _receive(request, transcoder, task)
     return web.json_response({"task_id": str(task.id)}, headers={"Location": f"/result/{task.id}"})
 
 
@@ -156,27 +113,24 @@ async def answer_expectation(request: web.Request) -> None:
     request.writer.output_size = 0  # not the answer yet
 
 
-@asynccontextmanager
-async def _receive(request: web.Request, transcoder: Transcoder) -> AsyncIterator[_Upload]:
-    """The whole upload, in memory or on disk; gone unless the ``with`` block makes it a task."""
-    settings, store = request.app[SETTINGS], request.app[RUNNER].store
+async def _receive(request: web.Request, transcoder: Transcoder, task: Task) -> None:
+    """Make the upload the task; where that fails, nothing of it is left."""
+    settings = request.app[SETTINGS]
     handler = asyncio.current_task()
     assert handler is not None
     request.app[UPLOADS].add(handler)
     handler.add_done_callback(request.app[UPLOADS].discard)
     if (request.content_length or 0) > settings.max_upload_size + _FORM_OVERHEAD:
         raise _too_large(settings.max_upload_size)
-    upload = _Upload(store, transcoder, settings.max_upload_size)
+    intake = Intake(request.app[RUNNER], task)
+    upload = _Upload(task, intake, transcoder, settings.max_upload_size)
     try:
-        try:
-            await _read_body(request, upload)
-            await upload.finish()
-        finally:
-            await upload.close()
-        yield upload
+        upload.expect(request.content_length or 0)
+        await _read_body(request, upload)
+        await upload.finish()
+        await intake.accept()
     except BaseException as error:
-        if upload.folder is not None:
-            await asyncio.to_thread(store.discard_upload, upload.folder)
+        await intake.abandon()
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise ApiError(507, "The server's disk is full; try again later", _CLOSE) from error
         raise
@@ -208,10 +162,10 @@ async def _read_body(request: web.Request, upload: _Upload) -> None:
         except MultipartError as error:
             raise ApiError(400, str(error), _CLOSE) from None
     elif content_type in _RAW_TYPES:
-        upload.filename = _raw_filename(request)
+        upload.task.filename = _raw_filename(request)
         async for chunk in chunks:
             await upload.write(chunk)
-        if not upload.size:
+        if not upload.task.bytes:
             raise ApiError(400, _NO_FILE)
     else:
         raise ApiError(
@@ -239,8 +193,8 @@ async def _read_part(part: Part, upload: _Upload) -> bool:
     """Write the part; False where it is what a browser sends for no file chosen."""
     async for chunk in part:
         await upload.write(chunk)
-    upload.filename = part.filename or upload.filename
-    return bool(part.filename or upload.size)
+    upload.task.filename = part.filename or upload.task.filename
+    return bool(part.filename or upload.task.bytes)
 
 
 async def _chunks(request: web.Request) -> AsyncIterator[bytes]:

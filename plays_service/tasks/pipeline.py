@@ -1,6 +1,7 @@
 """One input on its way to its result: which calls to a worker, in which order.
 
-The service and the command line run the same pipeline; they differ in what ``call`` is.
+The service and the command line run the same pipeline; they differ in what ``call`` is, and in
+whether the input is still growing.
 """
 
 from __future__ import annotations
@@ -8,121 +9,129 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from plays_service import aggregation
-from plays_service.aggregation import PARTITIONS, CsvError, Segment, Source, Summary
+from plays_service.aggregation import PARTITIONS, CsvError, Dialect, Source, Summary
+from plays_service.tasks.growth import Growth
+from plays_service.tasks.segment_reader import SegmentReader, shares_of
+from plays_service.tasks.work import SMALL, Call, Work
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-__all__ = ["Call", "Progress", "Work", "run_pipeline"]
+__all__ = ["Pipeline", "Progress"]
 
-#: ``call(function, *args)`` runs the function in a worker and gives back what it returns.
-Call = Callable[..., Awaitable[Any]]
 #: Told the fraction that is done, 0..1, and what the segments read so far have found.
 Progress = Callable[[float, Summary], None]
 
+#: Partials that are combined into one while others are still to come.
+_COMBINED: Final = 16
 #: Fractions of the whole at the end of each stage, about as the time goes.
 _SEGMENTS_DONE: Final = 0.8
 _MERGE_DONE: Final = 0.9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What is to be aggregated, and with what means. Sizes are in bytes."""
+class Pipeline:
+    """Aggregates ``work.input`` into ``work.result``, which appears whole or not at all.
 
-    input: Path
-    result: Path
-    folder: Path  #: for partials and runs; whoever runs the pipeline deletes it
-    encoding: str
-    skip_errors: bool
-    seed: int
-    segment_size: int
-    memory: int  #: of a worker
-    fsync: bool
-
-
-async def run_pipeline(call: Call, work: Work, progress: Progress) -> Summary:
-    """Aggregate ``work.input`` into ``work.result``, which appears whole or not at all.
-
-    A summary with an error (the first bad record of the file) comes without a result. Raises what
-    ``call`` raises. When it is cancelled it ends only after the calls that are under way.
+    It may run while the input is being written, as ``growth`` tells it: what is there is
+    aggregated at once.
     """
-    size = (await asyncio.to_thread(work.input.stat)).st_size
-    if size > work.segment_size:
-        return await _Segmented(call, work, progress).run()
-    summary: Summary = await call(
-        partial(
-            aggregation.aggregate_small,
-            work.input,
-            work.result,
-            work.folder,
-            encoding=work.encoding,
-            skip_errors=work.skip_errors,
-            seed=work.seed,
-            memory=work.memory,
-            fsync=work.fsync,
-        )
-    )
-    return summary
 
-
-class _Segmented:
-    """segment → partial → merge, for a file of more than one segment."""
-
-    def __init__(self, call: Call, work: Work, progress: Progress) -> None:
+    def __init__(self, call: Call, work: Work, growth: Growth, progress: Progress) -> None:
         self._call = call
         self._work = work
+        self._growth = growth
         self._progress = progress
         self._summary = Summary()
 
     async def run(self) -> Summary:
+        """What was found; with an error (the first bad record of the file) there is no result.
+
+        An error is known as soon as the bytes up to it are on disk, whole or not. Raises what
+        ``call`` raises. When it is cancelled it ends only after the calls that are under way.
+        """
         work = self._work
+        small = min(work.segment_size, SMALL)
+        await self._growth.reached(small + 1)
+        if self._growth.size <= small:
+            return await self._run_small()
         await asyncio.to_thread(partial(work.folder.mkdir, parents=True, exist_ok=True))
         try:
-            dialect = await self._call(aggregation.dialect_of, work.input, work.encoding)
+            dialect = await self._read_dialect()
         except CsvError as error:
             return Summary(error=error)
-        source = Source(work.input, dialect, work.skip_errors)
-        segments = await self._call(
-            aggregation.cut_segments, work.input, dialect, work.segment_size
-        )
-        partials = await self._aggregate(source, segments)
+        partials = await self._aggregate(Source(work.input, dialect, work.skip_errors))
         if self._summary.error is None:
             groups = await self._merge(partials)
             self._summary = replace(self._summary, groups=groups)
         return self._summary.moved(dialect.data_line)
 
-    async def _aggregate(self, source: Source, segments: Sequence[Segment]) -> list[Path]:
-        """One partial for each segment, up to the first that has a bad record."""
+    async def _run_small(self) -> Summary:
         work = self._work
-        # named by their bytes: what an earlier process finished is found, if it cut alike
-        partials = [work.folder / f"{one.start}-{one.end}.partial" for one in segments]
-        calls = [
+        summary: Summary = await self._call(
             partial(
-                self._call, aggregation.aggregate_segment, source, segment, path, work.seed,
-                work.memory,
+                aggregation.aggregate_small,
+                work.input,
+                work.result,
+                work.folder,
+                encoding=work.encoding,
+                skip_errors=work.skip_errors,
+                seed=work.seed,
+                memory=work.memory,
+                fsync=work.fsync,
             )
-            for segment, path in zip(segments, partials, strict=True)
-        ]  # fmt: skip
-        async with _in_order(calls) as summaries:
-            async for done, summary in summaries:
-                self._summary = self._summary.then(summary)
-                self._progress(_SEGMENTS_DONE * done / len(segments), self._summary)
+        )
+        return summary
+
+    async def _read_dialect(self) -> Dialect:
+        work = self._work
+        dialect: Dialect | None = None
+        if not self._growth.is_whole:
+            dialect = await self._call(aggregation.early_dialect_of, work.input, work.encoding)
+        if dialect is None:
+            await self._growth.whole()
+            dialect = await self._call(aggregation.dialect_of, work.input, work.encoding)
+        return dialect
+
+    # ---- Segments ----
+
+    async def _aggregate(self, source: Source) -> list[Path]:
+        """Partials of the whole input, in order; or up to its first bad record."""
+        partials = _Partials(self._call, self._work)
+        reader = SegmentReader(self._call, self._work, source, self._growth)
+        async with reader.readings() as readings:
+            async for path, reading in readings:
+                self._summary = self._summary.then(reading.summary)
+                self._progress(self._fraction(reading.end), self._summary)
                 if self._summary.error is not None:
                     break
-        return partials
+                await partials.add(path)
+        return partials.paths
+
+    def _fraction(self, done: int) -> float:
+        return _SEGMENTS_DONE * done / self._growth.size if self._growth.is_whole else 0.0
+
+    # ---- Merge ----
 
     async def _merge(self, partials: Sequence[Path]) -> int:
         """Merge the partials into the result; the number of its groups."""
         work = self._work
         size = await asyncio.to_thread(_total_size, partials)
-        shares = _shares(PARTITIONS, min(PARTITIONS, size // work.segment_size + 1))
+        if size <= work.segment_size:
+            run = work.folder / "whole.run"
+            groups: int = await self._call(
+                partial(
+                    aggregation.merge_small, partials, work.result, run, seed=work.seed,
+                    memory=work.memory, fsync=work.fsync,
+                )
+            )  # fmt: skip
+            return groups
+        shares = shares_of(PARTITIONS, min(PARTITIONS, size // work.segment_size + 1))
         runs = [work.folder / f"{share.start}-{share.stop}.run" for share in shares]
         calls = [
             partial(
@@ -155,14 +164,33 @@ class _Segmented:
         await self._call(partial(aggregation.publish, temporary, work.result, fsync=work.fsync))
 
 
+class _Partials:
+    """Partials in order; where groups are few, combined, so that little is left to merge."""
+
+    def __init__(self, call: Call, work: Work) -> None:
+        self.paths: list[Path] = []
+        self._call = call
+        self._work = work
+        self._single = 0  # of them, at the end, not combined
+
+    async def add(self, path: Path) -> None:
+        self.paths.append(path)
+        self._single += 1
+        if self._single < _COMBINED:
+            return
+        singles = self.paths[-_COMBINED:]
+        self._single = 0
+        work = self._work
+        if await asyncio.to_thread(_total_size, singles) <= work.segment_size // 4:
+            combined = singles[0].with_suffix(".combined")
+            await self._call(
+                aggregation.combine_partials, singles, combined, work.seed, work.memory
+            )
+            self.paths[-_COMBINED:] = [combined]
+
+
 def _total_size(paths: Sequence[Path]) -> int:
     return sum(path.stat().st_size for path in paths)
-
-
-def _shares(total: int, count: int) -> list[range]:
-    """``range(total)`` in ``count`` parts of about the same length."""
-    bounds = [total * i // count for i in range(count + 1)]
-    return [range(start, stop) for start, stop in pairwise(bounds)]
 
 
 @asynccontextmanager

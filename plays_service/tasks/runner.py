@@ -7,18 +7,19 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
 from plays_service.aggregation import Summary
 from plays_service.settings import Settings
 from plays_service.tasks.fair_queue import FairQueue
-from plays_service.tasks.pipeline import Work, run_pipeline
+from plays_service.tasks.growth import Growth
+from plays_service.tasks.pipeline import Pipeline
 from plays_service.tasks.registry import TaskRegistry
 from plays_service.tasks.store import DISK_FULL, TaskStore
 from plays_service.tasks.task import State, Task
+from plays_service.tasks.work import Work
 from plays_service.tasks.worker_pool import WorkerDiedError, WorkerPool
 
 __all__ = ["TaskRunner"]
@@ -29,6 +30,20 @@ _CANCELLED: Final = "The task was cancelled"
 #: Seconds.
 _SAVE_AGAIN: Final = 1.0
 _SWEEP_AT_LEAST_EVERY: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _EarlyRun:
+    """A pipeline that runs while its input may still grow."""
+
+    growth: Growth
+    running: asyncio.Task[Summary]
+
+    @property
+    def summary(self) -> Summary | None:
+        """What the input is found to be, where that is known before its end: it is bad."""
+        ended = self.running.done() and not self.running.cancelled()
+        return self.running.result() if ended and self.running.exception() is None else None
 
 
 class TaskRunner:
@@ -45,6 +60,7 @@ class TaskRunner:
         # One call more than workers, so that none waits for this process between two calls.
         self._queue = FairQueue(settings.workers + 1)
         self._running: dict[UUID, asyncio.Task[None]] = {}
+        self._early: dict[UUID, _EarlyRun] = {}  # of tasks that are to be
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -52,7 +68,7 @@ class TaskRunner:
         for task in await asyncio.to_thread(lambda: list(self.store.load())):
             self.registry.add(task)
             if not task.has_ended:
-                self._run_soon(task)
+                self._run_soon(task, None, await asyncio.to_thread(self.store.size_of, task))
         await self._pool.call(os.getpid)  # so that the first upload does not wait for a worker
         _log.info("%d tasks on disk, %d to go on", len(self.registry), len(self._running))
         self._sweeper = asyncio.create_task(self._sweep())
@@ -61,23 +77,56 @@ class TaskRunner:
         """Stop after the calls under way; what has not ended goes on at the next start."""
         if self._sweeper is not None:
             self._sweeper.cancel()
-        running = list(self._running.values())
+        running = [*self._running.values(), *(one.running for one in self._early.values())]
         for one in running:
             one.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         await asyncio.to_thread(self._pool.close)
 
-    async def accept(self, upload: Path, task: Task) -> None:
-        """Make an upload a task; when this returns it will never be lost. Raises `OSError`."""
-        await asyncio.to_thread(self.store.accept, upload, task)
+    def begin(self, task: Task, size: int) -> None:
+        """Run the pipeline on an input of which ``size`` bytes are on disk so far."""
+        self._early[task.id] = early = self._run_early(task)
+        early.growth.grow(size)
+
+    def grow(self, task: Task, size: int) -> None:
+        """So many bytes are on disk now."""
+        self._early[task.id].growth.grow(size)
+
+    def has_verdict(self, task: Task) -> bool:
+        """Whether the input is known to be bad, whatever may follow in it."""
+        return self._early[task.id].summary is not None
+
+    async def accept(self, task: Task, size: int) -> None:
+        """Make an input of ``size`` bytes on disk a task; it will never be lost any more.
+
+        Raises `OSError`.
+        """
+        early = self._early.get(task.id)
+        if early is not None and early.summary is not None:
+            task.fail(early.summary)
+        await asyncio.to_thread(self.store.accept, task)
+        self._early.pop(task.id, None)
         self.registry.add(task)
-        self._run_soon(task)
+        if task.has_ended:
+            task.ended.set()
+            _log.info("task %s: %s", task.id, task.state)
+            await asyncio.to_thread(self.store.clean, task)
+            return
+        self._run_soon(task, early, size)
+
+    async def abandon(self, task: Task) -> None:
+        """Forget an input that becomes no task."""
+        early = self._early.pop(task.id, None)
+        if early is not None:
+            early.running.cancel()
+            await asyncio.gather(early.running, return_exceptions=True)
+        await asyncio.to_thread(self.store.remove, task)
 
     async def accept_bytes(self, data: bytes, task: Task) -> None:
-        """`accept` for an upload that is still in memory."""
+        """Make ``data``, the whole input, a task. Raises `OSError`."""
         await asyncio.to_thread(self.store.accept_bytes, data, task)
         self.registry.add(task)
-        self._run_soon(task)
+        self._run_soon(task, None, len(data))
 
     async def reveal(self, task: Task) -> None:
         """Bring the task's state up to what is really going on, before a client sees it.
@@ -120,23 +169,25 @@ class TaskRunner:
         """How often workers died and were replaced."""
         return self._pool.restarts
 
-    def _run_soon(self, task: Task) -> None:
-        running = asyncio.create_task(self._run(task), name=f"task {task.id}")
+    def _run_soon(self, task: Task, early: _EarlyRun | None, size: int) -> None:
+        early = early or self._run_early(task)
+        early.growth.finish(size)
+        running = asyncio.create_task(self._run(task, early.running), name=f"task {task.id}")
         self._running[task.id] = running
         running.add_done_callback(lambda _: self._running.pop(task.id, None))
 
-    async def _run(self, task: Task) -> None:
+    async def _run(self, task: Task, pipeline: asyncio.Task[Summary]) -> None:
         try:
-            await self._run_to_end(task)
+            await self._run_to_end(task, pipeline)
         except asyncio.CancelledError:
             if not task.has_ended:
                 raise  # the service stops; the task goes on when it starts again
         if self.store.input_of(task).exists():  # it was not cleaned at its end
             await asyncio.to_thread(self.store.clean, task)
 
-    async def _run_to_end(self, task: Task) -> None:
+    async def _run_to_end(self, task: Task, pipeline: asyncio.Task[Summary]) -> None:
         try:
-            summary = await run_pipeline(self._caller(task), self._work(task), _reporter(task))
+            summary = await pipeline
         except Exception as error:
             # where the disk is full, this makes the room to say so
             await asyncio.to_thread(self.store.drop_work, task)
@@ -147,6 +198,11 @@ class TaskRunner:
                 await self._end_surely(task, State.FAILURE, str(summary.error))
             else:
                 await self._end_surely(task, State.SUCCESS, "None")
+
+    def _run_early(self, task: Task) -> _EarlyRun:
+        growth = Growth()
+        pipeline = Pipeline(self._caller(task), self._work(task), growth, _reporter(task))
+        return _EarlyRun(growth, asyncio.create_task(pipeline.run(), name=f"pipeline {task.id}"))
 
     def _caller(self, task: Task) -> Callable[..., Any]:
         async def call(function: Callable[..., Any], *args: Any) -> Any:
@@ -169,6 +225,7 @@ class TaskRunner:
             seed=task.seed,
             segment_size=self._settings.segment_size,
             memory=self._settings.worker_memory,
+            workers=self._settings.workers,
             fsync=self._settings.fsync,
         )
 

@@ -2,17 +2,16 @@
 
 ::
 
-    <data_dir>/incoming/<id>/input.csv              an upload under way; no task yet
-    <data_dir>/tasks/<id>/task.json                 the state
+    <data_dir>/tasks/<id>/task.json                 the state; before that there is no task yet
                          /started                   empty; its time is when a worker began
-                         /input.csv                 until the task has ended
+                         /input.csv                 from the first byte on, until the task has ended
                          /work/                     partials, runs; until the task has ended
                          /result.csv                from SUCCESS on
     <data_dir>/trash/                               removed, not yet deleted
     <data_dir>/set_aside/                           what start-up could not make sense of
 
-An upload becomes a task by one rename of its folder; a state changes by one rename of its file.
-So whatever happens, each is either there or not.
+An upload becomes a task, and a state changes, by one rename of ``task.json``. So whatever happens,
+each is either there or not.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from plays_service.aggregation.publish import publish, sync_folder
 from plays_service.tasks.task import State, Task
@@ -38,6 +37,9 @@ DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 #: Bytes of an input that is deleted faster than another thread is asked to.
 _CLEANED_AT_ONCE: Final = 1 << 20
+
+#: What the folder of a task that is to be may hold.
+_BEGUN: Final = frozenset({"input.csv", "work", "task.json.tmp"})
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +53,6 @@ class TaskStore:
 
     def __init__(self, data_dir: Path, *, fsync: bool) -> None:
         self._root = data_dir.absolute()
-        self._incoming = self._root / "incoming"
         self._tasks = self._root / "tasks"
         self._trash = self._root / "trash"
         self._set_aside = self._root / "set_aside"
@@ -64,7 +65,7 @@ class TaskStore:
         Raises `DataFolderError` where the folder cannot be written or another service has it.
         """
         try:
-            for folder in (self._incoming, self._tasks, self._trash):
+            for folder in (self._tasks, self._trash):
                 folder.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -77,7 +78,7 @@ class TaskStore:
         except OSError as error:
             self.close()
             raise DataFolderError(f"cannot use the data folder {self._root}: {error}") from error
-        for leftover in (*self._incoming.iterdir(), *self._trash.iterdir()):
+        for leftover in self._trash.iterdir():
             _delete(leftover)
 
     def close(self) -> None:
@@ -86,34 +87,27 @@ class TaskStore:
             os.close(self._lock)
             self._lock = None
 
-    def begin_upload(self) -> Path:
-        """A new folder for an upload: the input belongs into its ``input.csv``."""
-        folder = self._incoming / uuid4().hex
-        folder.mkdir()
-        return folder
+    def begin(self, task: Task) -> Path:
+        """Make the folder of a task that is to be; its input belongs where this says."""
+        self.folder(task).mkdir()
+        return self.input_of(task)
 
-    def discard_upload(self, upload: Path) -> None:
-        """Forget an upload that becomes no task."""
-        _delete(upload)
-
-    def accept(self, upload: Path, task: Task) -> None:
-        """Make the upload a task. When this returns, the task survives the process."""
+    def accept(self, task: Task) -> None:
+        """Make what was begun a task. When this returns, the task survives the process."""
         if self._fsync:
-            with (upload / "input.csv").open("rb") as file:
+            with self.input_of(task).open("rb") as file:
                 os.fsync(file.fileno())
-        self._write_state(upload, task)
-        upload.rename(self.folder(task))
-        if self._fsync:
             sync_folder(self._tasks)
+        self.save(task)
 
     def accept_bytes(self, data: bytes, task: Task) -> None:
         """Make ``data`` the input of a task. When this returns, the task survives the process."""
-        upload = self.begin_upload()
+        path = self.begin(task)
         try:
-            (upload / "input.csv").write_bytes(data)
-            self.accept(upload, task)
+            path.write_bytes(data)
+            self.accept(task)
         except BaseException:
-            self.discard_upload(upload)
+            self.remove(task)
             raise
 
     def mark_started(self, task: Task, started: float) -> None:
@@ -124,7 +118,10 @@ class TaskStore:
 
     def save(self, task: Task) -> None:
         """Write the task's state, atomically."""
-        self._write_state(self.folder(task), task)
+        path = self.folder(task) / "task.json"
+        temporary = path.with_suffix(".json.tmp")
+        temporary.write_text(json.dumps(task.to_json()), encoding="utf-8")
+        publish(temporary, path, fsync=self._fsync)
 
     def end(self, task: Task) -> None:
         """Write the task's last state, and clean where that takes no time."""
@@ -142,17 +139,20 @@ class TaskStore:
         self._delete_all_but({"task.json", "input.csv", "started"}, task)
 
     def remove(self, task: Task) -> None:
-        """Delete a task and all that belongs to it."""
+        """Delete a task, or what was begun of one, and all that belongs to it."""
         doomed = self._trash / uuid4().hex
         self.folder(task).rename(doomed)  # at once, so that a crash leaves no half of a task
         _delete(doomed)
 
     def load(self) -> Iterator[Task]:
-        """Every task on disk; ended ones are cleaned.
+        """Every task on disk; ended ones are cleaned, and uploads deleted that became none.
 
-        What is no task is set aside, with a line in the log.
+        What is neither is set aside, with a line in the log.
         """
         for folder in self._tasks.iterdir():
+            if _is_begun(folder):
+                _delete(folder)
+                continue
             try:
                 task = Task.from_json(json.loads((folder / "task.json").read_bytes()))
                 if folder != self.folder(task):
@@ -177,6 +177,13 @@ class TaskStore:
         """Where the task's input lies until it has ended."""
         return self.folder(task) / "input.csv"
 
+    def size_of(self, task: Task) -> int:
+        """Bytes of the task's input; 0 where it is missing."""
+        try:
+            return self.input_of(task).stat().st_size
+        except FileNotFoundError:
+            return 0
+
     def work_of(self, task: Task) -> Path:
         """The task's folder for partials and runs."""
         return self.folder(task) / "work"
@@ -190,10 +197,14 @@ class TaskStore:
             if path.name not in kept:
                 _delete(path)
 
-    def _write_state(self, folder: Path, task: Task) -> None:
-        temporary = folder / "task.json.tmp"
-        temporary.write_text(json.dumps(task.to_json()), encoding="utf-8")
-        publish(temporary, folder / "task.json", fsync=self._fsync)
+
+def _is_begun(folder: Path) -> bool:
+    """Whether this is what `TaskStore.begin` makes, and no more."""
+    try:
+        named_by_id = str(UUID(folder.name)) == folder.name
+        return named_by_id and {path.name for path in folder.iterdir()} <= _BEGUN
+    except (OSError, ValueError):
+        return False
 
 
 def _delete(path: Path) -> None:

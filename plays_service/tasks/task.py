@@ -67,6 +67,12 @@ class Task:
         self.errors, self.error = summary.errors, summary.error
         self.groups = summary.groups or self.groups
 
+    def fail(self, summary: Summary) -> None:
+        """Let it have ended with the error of the summary."""
+        self.count(summary)
+        self.state, self.message = State.FAILURE, str(summary.error)
+        self.finished = time.time()
+
     def to_json(self) -> dict[str, Any]:
         """The task as the disk keeps it and the API shows it (times in seconds)."""
         return {

@@ -179,7 +179,7 @@ async def test_killed_with_tasks_running_it_loses_nothing(
         assert await result(http, server, task_id) == EXAMPLE_RESULT
     for task_id in long:
         assert await has_the_long_result(http, server, task_id)
-    assert list((server.data_dir / "incoming").iterdir()) == []
+    assert len(list((server.data_dir / "tasks").iterdir())) == 1 + len(small) + len(long)
 
 
 async def test_killed_again_and_again_it_still_gets_done(
@@ -202,11 +202,11 @@ async def test_killed_while_uploading_leaves_no_half_of_a_task(
     writer.write(
         b"PUT /process_csv HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n" + FILLER
     )
-    await eventually(lambda: list((server.data_dir / "incoming").iterdir()))
+    await eventually(lambda: list((server.data_dir / "tasks").iterdir()))
     await server.kill()
     writer.close()
     server = await start_server()
-    for name in ("incoming", "tasks", "trash"):
+    for name in ("tasks", "trash"):
         assert list((server.data_dir / name).iterdir()) == []
 
 
@@ -282,7 +282,7 @@ async def test_uploads_in_progress_finish_before_it_stops(
         yield EXAMPLE[50:]
 
     uploading = asyncio.create_task(upload(http, server, rows()))
-    await eventually(lambda: list((server.data_dir / "incoming").iterdir()))
+    await eventually(lambda: list((server.data_dir / "tasks").iterdir()))
     server.process.send_signal(signal.SIGTERM)
     await eventually(lambda: any("stopping" in line for line in server.log))
     stopping.set()

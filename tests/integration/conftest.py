@@ -220,12 +220,8 @@ async def eventually(
 
 def leftovers(data_dir: Path) -> list[str]:
     """What a data folder has that is not an ended task, as relative paths."""
-    found = [
-        path
-        for path in data_dir.iterdir()
-        if path.name not in ("lock", "incoming", "tasks", "trash")
-    ]
-    found += [*(data_dir / "incoming").iterdir(), *(data_dir / "trash").iterdir()]
+    found = [path for path in data_dir.iterdir() if path.name not in ("lock", "tasks", "trash")]
+    found += (data_dir / "trash").iterdir()
     for folder in (data_dir / "tasks").iterdir():
         try:
             state = json.loads((folder / "task.json").read_bytes())["state"]

@@ -197,7 +197,7 @@ async def test_chunks_that_go_wrong_on_the_way_are_refused(
     start = request(b"%x\r\n%b\r\n" % (len(FILLER), FILLER), CSV, CHUNKED)
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     writer.write(start)
-    await eventually(lambda: list((service.data_dir / "incoming").iterdir()))  # it has begun
+    await eventually(lambda: list((service.data_dir / "tasks").iterdir()))  # it has begun
     writer.write(rest)
     status, _, body = split_answer(await read_answer(reader))
     writer.close()

@@ -501,7 +501,7 @@ async def test_a_full_disk_is_answered_507(
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    for method in ("begin_upload", "accept"):
+    for method in ("begin", "accept"):
         with monkeypatch.context() as patch:
             patch.setattr(TaskStore, method, full)
             status, message, _ = await refused(service, request(form(EXAMPLE), FORM))

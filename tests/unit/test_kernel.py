@@ -22,6 +22,7 @@ import plays_service
 from plays_service.aggregation import (
     PARTITIONS,
     CsvError,
+    Reading,
     Segment,
     Source,
     Summary,
@@ -70,24 +71,23 @@ class Run:
         self.path.write_bytes(data)
         self.source = Source(self.path, dialect_of(self.path), skip_errors)
 
-    def segments(self, size: int) -> list[Segment]:
-        """The segments, on which both must agree."""
-        one = pure.cut_segments(self.path, self.source.dialect, size)
-        assert native.cut_segments(self.path, self.source.dialect, size) == one
-        return one
-
-    def partials(
-        self, module: ModuleType, segments: list[Segment], seed: int, memory: int
-    ) -> tuple[list[Path], list[Summary]]:
-        """The partials, and what their segments held."""
+    def read(
+        self, module: ModuleType, segment: Segment, seed: int, memory: int
+    ) -> tuple[Path, Reading | None]:
+        """The partial of a segment, and what was read."""
         name = module.__name__.rpartition(".")[2]
-        paths = [self.folder / f"{name}-{one.start}.partial" for one in segments]
-        summaries = [
-            module.aggregate_segment(self.source, segment, path, seed, memory)
-            for segment, path in zip(segments, paths, strict=True)
-        ]
-        assert [path.exists() for path in paths] == [one.error is None for one in summaries]
-        return paths, summaries
+        path = self.folder / f"{name}-{segment.start}-{segment.rough}.partial"
+        reading = module.aggregate_segment(self.source, segment, path, seed, memory)
+        assert path.exists() == (reading is not None and reading.summary.error is None)
+        return path, reading
+
+    def read_by_both(self, segment: Segment, seed: int, memory: int) -> tuple[Path, Path, Reading]:
+        """Two partials, and the reading on which both implementations must agree."""
+        ours, found = self.read(native, segment, seed, memory)
+        theirs, expected = self.read(pure, segment, seed, memory)
+        assert found == expected
+        assert found is not None
+        return ours, theirs, found
 
     def merged(
         self, module: ModuleType, partials: list[Path], seed: int, memory: int, shares: int
@@ -139,22 +139,34 @@ def check(
 def _check(run: Run, segment_size: int, memory: int, seed: int) -> tuple[bytes | None, Summary]:
     whole = run.whole(pure, memory)
     assert run.whole(native, memory) == whole
-    segments = run.segments(segment_size)
-    ours, found = run.partials(native, segments, seed, memory)
-    theirs, expected = run.partials(pure, segments, seed, memory)
-    assert found == expected
-    if all(one.error is None for one in found):
+    ours: list[Path] = []
+    theirs: list[Path] = []
+    total = Summary()
+    start, size = run.source.dialect.data_start, run.path.stat().st_size
+    for rough in range(start, size, segment_size):
+        segment = Segment(rough, min(rough + segment_size, size), rough > start)
+        if segment.end <= start:
+            continue
+        our, their, reading = run.read_by_both(segment, seed, memory)
+        if reading.start != start:
+            our, their, reading = run.read_by_both(Segment(start, segment.end), seed, memory)
+        assert (reading.start, reading.end >= segment.end) == (start, True)
+        ours.append(our)
+        theirs.append(their)
+        total = total.then(reading.summary)
+        if total.error is not None:
+            break
+        start = reading.end
+    if total.error is None:
+        assert start == size
         mixed = [pair[i % 2] for i, pair in enumerate(zip(ours, theirs, strict=True))]
         for module in (native, pure):
             for partials in (ours, theirs, mixed):
                 assert run.merged(module, partials, seed, memory, 3) == whole[0]
-    else:
-        total = Summary()
-        for one in found:
-            total = total.then(one)
-            if one.error is not None:
-                break
-        assert total.moved(run.source.dialect.data_line).error == whole[1].error
+    total = replace(total.moved(run.source.dialect.data_line), groups=whole[1].groups)
+    assert total.error == whole[1].error
+    if total.error is None:
+        assert total == whole[1]
     return whole
 
 
@@ -290,7 +302,6 @@ def test_many_stray_quotes_take_linear_time() -> None:
         result, summary = run.whole(native, 1 << 24)
         assert result is not None
         assert summary.skipped == summary.lines == 300_000
-        native.cut_segments(run.path, run.source.dialect, 1 << 19)
 
 
 def _many_rows(count: int, songs: int, quoted: bool, line_end: bytes = b"\n") -> bytes:
@@ -451,7 +462,7 @@ def test_partials_without_spilling_are_the_same_bytes(tmp_path: Path) -> None:
     native.aggregate_segment(run.source, segment, paths[0], 7, 1 << 20)
     pure.aggregate_segment(run.source, segment, paths[1], 7, 1 << 20)
     assert paths[0].read_bytes() == paths[1].read_bytes()
-    assert GroupFile(paths[0]).note["rows"] == 7
+    assert GroupFile(paths[0]).note["summary"]["rows"] == 7
 
 
 # ---- Which implementation ----

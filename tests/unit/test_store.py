@@ -21,10 +21,9 @@ def store(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TaskStore]
 
 
 def _accepted(store: TaskStore) -> Task:
-    upload = store.begin_upload()
-    (upload / "input.csv").write_bytes(b"Song,Date,Number of Plays\n")
     task = Task(filename="plays.csv", bytes=26)
-    store.accept(upload, task)
+    store.begin(task).write_bytes(b"Song,Date,Number of Plays\n")
+    store.accept(task)
     return task
 
 
@@ -49,14 +48,24 @@ def test_every_field_survives(store: TaskStore) -> None:
 def test_half_an_upload_is_gone_at_the_next_start(tmp_path: Path) -> None:
     first = TaskStore(tmp_path, fsync=False)
     first.open()
-    upload = first.begin_upload()
-    (upload / "input.csv").write_bytes(b"Song,")
+    task = Task(filename="plays.csv", bytes=26)
+    first.begin(task).write_bytes(b"Song,")
+    first.work_of(task).mkdir()
     first.close()
     second = TaskStore(tmp_path, fsync=False)
     second.open()
-    assert not upload.exists()
     assert list(second.load()) == []
+    assert not first.folder(task).exists()
     second.close()
+
+
+def test_a_task_that_has_lost_its_state_is_not_taken_for_half_an_upload(store: TaskStore) -> None:
+    task = _accepted(store)
+    store.result_of(task).touch()
+    (store.folder(task) / "task.json").unlink()
+    assert list(store.load()) == []
+    (aside,) = (store.folder(task).parents[1] / "set_aside").iterdir()
+    assert {path.name for path in aside.iterdir()} == {"input.csv", "result.csv"}
 
 
 def test_cleaning_leaves_the_state_and_after_success_the_result(store: TaskStore) -> None:

@@ -1,6 +1,6 @@
 #include "index.h"
 
-/* The same three functions for each kind of machine: from 64 bytes the mask of each byte's
+/* The same two functions for each kind of machine: from 64 bytes the mask of each byte's
  * equals, from a mask its positions. They differ in the first only. */
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
@@ -25,7 +25,7 @@ write_positions(uint64_t mask, uint32_t block, uint32_t *positions, unsigned cou
     return count;
 }
 
-#define DEFINE_INDEX(NAME, TARGET, STRUCTURE, MASKS)                                              \
+#define DEFINE_INDEX(NAME, TARGET, STRUCTURE)                                                     \
     TARGET static size_t index_##NAME(const uint8_t *text, size_t from, size_t to,                \
                                       uint8_t delimiter, uint8_t line_end, uint32_t *positions,   \
                                       bool *ascii)                                                \
@@ -42,28 +42,10 @@ write_positions(uint64_t mask, uint32_t block, uint32_t *positions, unsigned cou
         }                                                                                         \
         *ascii = high == 0;                                                                       \
         return (size_t)(positions - begin);                                                       \
-    }                                                                                             \
-    TARGET static void masks_##NAME(const uint8_t *text, size_t count, uint8_t delimiter,         \
-                                    uint8_t line_end, pk_masks *masks)                            \
-    {                                                                                             \
-        for (size_t i = 0; i < count; i++) {                                                      \
-            MASKS(text + 64 * i, delimiter, line_end, masks + i);                                 \
-        }                                                                                         \
     }
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-
-ALWAYS_INLINE uint64_t
-sse2_equal(const __m128i *parts, uint8_t byte)
-{
-    __m128i wanted = _mm_set1_epi8((char)byte);
-    uint64_t mask = 0;
-    for (int i = 0; i < 4; i++) {
-        mask |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(parts[i], wanted)) << 16 * i;
-    }
-    return mask;
-}
 
 ALWAYS_INLINE uint64_t
 sse2_structure(const uint8_t *text, uint8_t delimiter, uint8_t line_end, uint64_t *beyond)
@@ -83,19 +65,7 @@ sse2_structure(const uint8_t *text, uint8_t delimiter, uint8_t line_end, uint64_
     return mask;
 }
 
-ALWAYS_INLINE void
-sse2_masks(const uint8_t *text, uint8_t delimiter, uint8_t line_end, pk_masks *masks)
-{
-    __m128i parts[4];
-    for (int i = 0; i < 4; i++) {
-        parts[i] = _mm_loadu_si128((const __m128i *)(const void *)(text + 16 * i));
-    }
-    masks->delimiter = sse2_equal(parts, delimiter);
-    masks->line_end = sse2_equal(parts, line_end);
-    masks->quote = sse2_equal(parts, '"');
-}
-
-DEFINE_INDEX(sse2, , sse2_structure, sse2_masks)
+DEFINE_INDEX(sse2, , sse2_structure)
 
 #define AVX2 __attribute__((target("avx2,bmi,popcnt")))
 
@@ -104,13 +74,6 @@ avx2_mask(__m256i low, __m256i high)
 {
     return (uint32_t)_mm256_movemask_epi8(low) |
            (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << 32;
-}
-
-AVX2 ALWAYS_INLINE uint64_t
-avx2_equal(__m256i low, __m256i high, uint8_t byte)
-{
-    __m256i wanted = _mm256_set1_epi8((char)byte);
-    return avx2_mask(_mm256_cmpeq_epi8(low, wanted), _mm256_cmpeq_epi8(high, wanted));
 }
 
 AVX2 ALWAYS_INLINE __m256i
@@ -132,17 +95,7 @@ avx2_structure(const uint8_t *text, uint8_t delimiter, uint8_t line_end, uint64_
                      avx2_special(high, delimiter, line_end));
 }
 
-AVX2 ALWAYS_INLINE void
-avx2_masks(const uint8_t *text, uint8_t delimiter, uint8_t line_end, pk_masks *masks)
-{
-    __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)text);
-    __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(text + 32));
-    masks->delimiter = avx2_equal(low, high, delimiter);
-    masks->line_end = avx2_equal(low, high, line_end);
-    masks->quote = avx2_equal(low, high, '"');
-}
-
-DEFINE_INDEX(avx2, AVX2, avx2_structure, avx2_masks)
+DEFINE_INDEX(avx2, AVX2, avx2_structure)
 #endif
 
 #if defined(__aarch64__)
@@ -160,16 +113,6 @@ neon_mask(const uint8x16_t *found)
 }
 
 ALWAYS_INLINE uint64_t
-neon_equal(const uint8_t *text, uint8_t byte)
-{
-    uint8x16_t found[4];
-    for (int i = 0; i < 4; i++) {
-        found[i] = vceqq_u8(vld1q_u8(text + 16 * i), vdupq_n_u8(byte));
-    }
-    return neon_mask(found);
-}
-
-ALWAYS_INLINE uint64_t
 neon_structure(const uint8_t *text, uint8_t delimiter, uint8_t line_end, uint64_t *beyond)
 {
     const uint8x16_t d = vdupq_n_u8(delimiter), e = vdupq_n_u8(line_end), q = vdupq_n_u8('"');
@@ -183,15 +126,7 @@ neon_structure(const uint8_t *text, uint8_t delimiter, uint8_t line_end, uint64_
     return neon_mask(found);
 }
 
-ALWAYS_INLINE void
-neon_masks(const uint8_t *text, uint8_t delimiter, uint8_t line_end, pk_masks *masks)
-{
-    masks->delimiter = neon_equal(text, delimiter);
-    masks->line_end = neon_equal(text, line_end);
-    masks->quote = neon_equal(text, '"');
-}
-
-DEFINE_INDEX(neon, , neon_structure, neon_masks)
+DEFINE_INDEX(neon, , neon_structure)
 #endif
 
 ALWAYS_INLINE uint64_t
@@ -208,31 +143,17 @@ plain_structure(const uint8_t *text, uint8_t delimiter, uint8_t line_end, uint64
     return mask;
 }
 
-ALWAYS_INLINE void
-plain_masks(const uint8_t *text, uint8_t delimiter, uint8_t line_end, pk_masks *masks)
-{
-    memset(masks, 0, sizeof *masks);
-    for (unsigned i = 0; i < 64; i++) {
-        masks->delimiter |= (uint64_t)(text[i] == delimiter) << i;
-        masks->line_end |= (uint64_t)(text[i] == line_end) << i;
-        masks->quote |= (uint64_t)(text[i] == '"') << i;
-    }
-}
-
-DEFINE_INDEX(plain, , plain_structure, plain_masks)
+DEFINE_INDEX(plain, , plain_structure)
 
 pk_index_function *pk_index = index_plain;
-pk_masks_function *pk_find_masks = masks_plain;
 
 static bool
-choose(const char *wanted, const char *name, bool here, pk_index_function *index,
-       pk_masks_function *masks)
+choose(const char *wanted, const char *name, bool here, pk_index_function *index)
 {
     if (!here || (wanted != NULL && strcmp(wanted, name) != 0)) {
         return false;
     }
     pk_index = index;
-    pk_find_masks = masks;
     return true;
 }
 
@@ -242,15 +163,14 @@ pk_choose_index(const char *name)
 #if defined(__x86_64__)
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
                 __builtin_cpu_supports("popcnt");
-    if (choose(name, "avx2", avx2, index_avx2, masks_avx2) ||
-        choose(name, "sse2", true, index_sse2, masks_sse2)) {
+    if (choose(name, "avx2", avx2, index_avx2) || choose(name, "sse2", true, index_sse2)) {
         return true;
     }
 #endif
 #if defined(__aarch64__)
-    if (choose(name, "neon", true, index_neon, masks_neon)) {
+    if (choose(name, "neon", true, index_neon)) {
         return true;
     }
 #endif
-    return choose(name, "plain", true, index_plain, masks_plain);
+    return choose(name, "plain", true, index_plain);
 }

@@ -7,27 +7,16 @@
 /* Slots that pk_index may write beyond the last position. */
 #define PK_INDEX_SLACK 72
 
-/* 64 bytes as bit masks. */
-typedef struct {
-    uint64_t delimiter;
-    uint64_t line_end;
-    uint64_t quote;
-} pk_masks;
-
 /* Writes the positions in [from, to) of `delimiter`, `line_end` and the quote, in order; how many.
  * `text` must be readable for PK_PADDING bytes beyond `to`. Sets `*ascii` to whether all bytes
  * are. */
 typedef size_t pk_index_function(const uint8_t *text, size_t from, size_t to, uint8_t delimiter,
                                  uint8_t line_end, uint32_t *positions, bool *ascii);
-/* The masks of `count` blocks of 64 bytes from `text` on. */
-typedef void pk_masks_function(const uint8_t *text, size_t count, uint8_t delimiter,
-                               uint8_t line_end, pk_masks *masks);
 
 /* The fastest that this machine has. */
 extern pk_index_function *pk_index;
-extern pk_masks_function *pk_find_masks;
 
-/* Chooses them; `name` is "avx2", "sse2", "neon", "plain" or NULL for the best. False: not here. */
+/* Chooses it; `name` is "avx2", "sse2", "neon", "plain" or NULL for the best. False: not here. */
 bool pk_choose_index(const char *name);
 
 #endif

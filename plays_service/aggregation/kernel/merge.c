@@ -4,6 +4,7 @@
 
 #include "hash.h"
 #include "memory.h"
+#include "partial.h"
 #include "rows.h"
 #include "scatter.h"
 #include "table.h"
@@ -45,7 +46,7 @@ space_free(space *one)
 typedef struct {
     const pk_blocks *partials;
     const pk_merge_means *means;
-    pk_writer *run;
+    pk_writer *writer; /* of a run, or of a partial */
     pk_failure *failure;
     pk_table table;
     pk_scatter ranges;
@@ -101,7 +102,7 @@ fold_block(merge *one, const pk_block *block, uint64_t passes, uint64_t share)
 static pk_status
 flush_ranges(merge *one)
 {
-    return pk_scatter_flush(&one->ranges, one->run);
+    return pk_scatter_flush(&one->ranges, one->writer);
 }
 
 static pk_status
@@ -151,9 +152,27 @@ write_groups(merge *one)
     return PK_OK;
 }
 
+/* Takes what a partition was merged into: the table, or a share of it. */
+typedef pk_status take_groups(merge *one, uint32_t partition);
+
+static pk_status
+take_as_rows(merge *one, uint32_t partition)
+{
+    (void)partition;
+    return write_groups(one);
+}
+
+static pk_status
+take_as_partial(merge *one, uint32_t partition)
+{
+    size_t count = one->table.count;
+    one->groups += count;
+    return count > 0 ? pk_write_partition(&one->table, partition, NULL, count, one->writer) : PK_OK;
+}
+
 /* Merges the blocks of one partition, in as many passes as it needs to fit the memory. */
 static pk_status
-merge_partition(merge *one, const pk_block *blocks, size_t count)
+merge_partition(merge *one, const pk_block *blocks, size_t count, take_groups *take)
 {
     uint64_t cost = 0, budget = one->means->memory / 2;
     for (size_t i = 0; i < count; i++) {
@@ -176,7 +195,7 @@ merge_partition(merge *one, const pk_block *blocks, size_t count)
                 return status;
             }
         }
-        pk_status status = write_groups(one);
+        pk_status status = take(one, blocks->bucket);
         if (status != PK_OK) {
             one->failure->number = errno;
             return status;
@@ -196,23 +215,23 @@ same_bucket(const pk_blocks *blocks, size_t from)
     return to - from;
 }
 
-pk_status
-pk_merge(const pk_blocks *partials, const pk_merge_means *means, pk_writer *run, uint64_t *groups,
-         pk_failure *failure)
+static pk_status
+merge_all(const pk_blocks *partials, const pk_merge_means *means, take_groups *take,
+          pk_writer *writer, uint64_t *groups, pk_failure *failure)
 {
-    merge one = {.partials = partials, .means = means, .run = run, .failure = failure};
+    merge one = {.partials = partials, .means = means, .writer = writer, .failure = failure};
     pk_table_init(&one.table);
     pk_scatter_init(&one.ranges);
     pk_status status = PK_OK;
     for (size_t i = 0; i < partials->count && status == PK_OK;) {
         size_t count = same_bucket(partials, i);
-        status = merge_partition(&one, partials->blocks + i, count);
+        status = merge_partition(&one, partials->blocks + i, count, take);
         i += count;
     }
     if (status == PK_OK) {
         status = flush_ranges(&one);
         if (status == PK_OK) {
-            status = pk_writer_flush(run);
+            status = pk_writer_flush(writer);
         }
         failure->number = errno;
     }
@@ -222,6 +241,20 @@ pk_merge(const pk_blocks *partials, const pk_merge_means *means, pk_writer *run,
     space_free(&one.row);
     *groups = one.groups;
     return status;
+}
+
+pk_status
+pk_merge(const pk_blocks *partials, const pk_merge_means *means, pk_writer *run, uint64_t *groups,
+         pk_failure *failure)
+{
+    return merge_all(partials, means, take_as_rows, run, groups, failure);
+}
+
+pk_status
+pk_combine(const pk_blocks *partials, const pk_merge_means *means, pk_writer *partial,
+           uint64_t *groups, pk_failure *failure)
+{
+    return merge_all(partials, means, take_as_partial, partial, groups, failure);
 }
 
 /* ---- Runs into the result ---- */

@@ -16,6 +16,10 @@ typedef struct {
 pk_status pk_merge(const pk_blocks *partials, const pk_merge_means *means, pk_writer *run,
                    uint64_t *groups, pk_failure *failure);
 
+/* Merges all blocks (of partials, by partition) into blocks of one partial. */
+pk_status pk_combine(const pk_blocks *partials, const pk_merge_means *means, pk_writer *partial,
+                     uint64_t *groups, pk_failure *failure);
+
 /* Writes the rows of all blocks (of runs) to `descriptor` at `offset`, bucket by bucket, each in
  * order of first row. */
 pk_status pk_write_ranges(const pk_blocks *runs, int descriptor, uint64_t offset,

@@ -96,6 +96,7 @@ typedef struct {
     unsigned long long end;
     pk_dialect dialect;
     int skip_errors;
+    int rough; /* the start is any byte: the records begin with the line that starts there or later */
     pk_means means;
     int descriptor;
     int output_descriptor;
@@ -104,7 +105,6 @@ typedef struct {
 static pk_status
 open_scan(pk_scan *scan, request *what)
 {
-    scan->buffer.bytes = NULL;
     what->descriptor = open(PyBytes_AsString(what->path), O_RDONLY | O_CLOEXEC);
     if (what->descriptor < 0) {
         return PK_INPUT_ERROR;
@@ -115,10 +115,15 @@ open_scan(pk_scan *scan, request *what)
     }
     uint64_t size = (uint64_t)about.st_size;
     what->end = what->end < size ? what->end : size;
+    what->start -= what->rough && what->start > 0; /* a line may start right here */
     what->start = what->start < what->end ? what->start : what->end;
     pk_status status =
         pk_scan_open(scan, what->descriptor, what->start, what->end, &what->dialect);
     scan->skip_errors = what->skip_errors;
+    if (status == PK_OK && what->rough) {
+        status = pk_scan_find_line(scan);
+    }
+    what->start = pk_scan_offset(scan);
     return status;
 }
 
@@ -153,10 +158,11 @@ segment_work(request *what, pk_scan *scan, pk_writer *writer)
 }
 
 PyDoc_STRVAR(aggregate_segment_doc,
-             "aggregate_segment(path, start, end, dialect, skip_errors, seed, memory, sample, "
-             "output)\n--\n\nWrite a segment's groups as the blocks of a partial, which has no "
-             "magic, index and trailer yet.\nReturns (stopped, rows, lines, skipped, bad, index, "
-             "offset of the index).");
+             "aggregate_segment(path, start, end, rough, dialect, skip_errors, seed, memory, "
+             "sample, output)\n--\n\nWrite a segment's groups as the blocks of a partial, which "
+             "has no magic, index and trailer yet.\nReturns (true start, true end, whether the "
+             "file's end was met, stopped, rows, lines, skipped, bad, index, offset of the "
+             "index).");
 
 static PyObject *
 aggregate_segment(PyObject *Py_UNUSED(module), PyObject *args)
@@ -165,23 +171,26 @@ aggregate_segment(PyObject *Py_UNUSED(module), PyObject *args)
     PyObject *dialect;
     unsigned long long seed;
     Py_ssize_t memory, sample;
-    if (!PyArg_ParseTuple(args, "SKKO!pKnnS", &what.path, &what.start, &what.end, &PyTuple_Type,
-                          &dialect, &what.skip_errors, &seed, &memory, &sample, &what.output) ||
+    if (!PyArg_ParseTuple(args, "SKKpO!pKnnS", &what.path, &what.start, &what.end, &what.rough,
+                          &PyTuple_Type, &dialect, &what.skip_errors, &seed, &memory, &sample,
+                          &what.output) ||
         !read_dialect(dialect, &what.dialect)) {
         return NULL;
     }
     what.means = (pk_means){seed, memory < 0 ? 0 : (size_t)memory, sample < 1 ? 1 : (size_t)sample};
-    pk_scan *scan = PyMem_Malloc(sizeof *scan);
+    pk_scan *scan = PyMem_Calloc(1, sizeof *scan);
     if (scan == NULL) {
         return PyErr_NoMemory();
     }
     pk_writer writer;
     pk_status status;
     int number;
+    bool at_end;
     pk_writer_open(&writer, -1, MAGIC_SIZE);
     Py_BEGIN_ALLOW_THREADS
     status = segment_work(&what, scan, &writer);
     number = errno;
+    at_end = scan->buffer.at_end;
     close_request(scan, &what);
     Py_END_ALLOW_THREADS
     PyObject *result = NULL;
@@ -189,8 +198,10 @@ aggregate_segment(PyObject *Py_UNUSED(module), PyObject *args)
         PyObject *bad = bad_list(scan);
         if (bad != NULL) {
             result = Py_BuildValue(
-                "NKKKNy#K", PyBool_FromLong(status == PK_STOPPED), (unsigned long long)scan->good,
-                (unsigned long long)scan->lines, (unsigned long long)scan->skipped, bad,
+                "KKNNKKKNy#K", what.start, (unsigned long long)pk_scan_offset(scan),
+                PyBool_FromLong(at_end), PyBool_FromLong(status == PK_STOPPED),
+                (unsigned long long)scan->good, (unsigned long long)scan->lines,
+                (unsigned long long)scan->skipped, bad,
                 writer.index == NULL ? "" : (const char *)writer.index,
                 (Py_ssize_t)writer.index_used, (unsigned long long)writer.offset);
         }
@@ -222,7 +233,7 @@ aggregate_file(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
     what.means = (pk_means){seed, memory < 0 ? 0 : (size_t)memory, 1};
-    pk_scan *scan = PyMem_Malloc(sizeof *scan);
+    pk_scan *scan = PyMem_Calloc(1, sizeof *scan);
     if (scan == NULL) {
         return PyErr_NoMemory();
     }
@@ -256,43 +267,6 @@ aggregate_file(PyObject *Py_UNUSED(module), PyObject *args)
     return result;
 }
 
-PyDoc_STRVAR(cut_doc, "cut(path, start, target, end, dialect)\n--\n\n"
-                      "The offset at which the segment from start ends: the first record "
-                      "boundary at target or after it, or end.");
-
-static PyObject *
-cut(PyObject *Py_UNUSED(module), PyObject *args)
-{
-    request what = {.descriptor = -1, .output_descriptor = -1};
-    PyObject *dialect;
-    unsigned long long target;
-    if (!PyArg_ParseTuple(args, "SKKKO!", &what.path, &what.start, &target, &what.end,
-                          &PyTuple_Type, &dialect) ||
-        !read_dialect(dialect, &what.dialect)) {
-        return NULL;
-    }
-    pk_scan *scan = PyMem_Malloc(sizeof *scan);
-    if (scan == NULL) {
-        return PyErr_NoMemory();
-    }
-    pk_status status;
-    uint64_t boundary = what.end;
-    int number;
-    Py_BEGIN_ALLOW_THREADS
-    status = open_scan(scan, &what);
-    if (status == PK_OK) {
-        status = pk_scan_boundary(scan, target, &boundary);
-    }
-    number = errno;
-    close_request(scan, &what);
-    Py_END_ALLOW_THREADS
-    PyMem_Free(scan);
-    if (status != PK_OK) {
-        return raise_status(status, number, what.path, 0);
-    }
-    return PyLong_FromUnsignedLongLong(boundary);
-}
-
 /* The paths in a tuple of bytes objects; NULL with an exception. Free with PyMem_Free. */
 static const char **
 path_array(PyObject *tuple)
@@ -315,8 +289,9 @@ path_array(PyObject *tuple)
 
 PyDoc_STRVAR(merge_partitions_doc,
              "merge_partitions(partials, first, last, output, seed, memory, range_size)\n--\n\n"
-             "Merge partitions [first, last) into the blocks of a run, which has no magic, index "
-             "and trailer yet.\nReturns (groups, index, offset of the index).");
+             "Merge partitions [first, last) into the blocks of a run, or of a partial where "
+             "range_size is 0; it has no magic, index and trailer yet.\nReturns (groups, index, "
+             "offset of the index).");
 
 static PyObject *
 merge_partitions(PyObject *Py_UNUSED(module), PyObject *args)
@@ -334,7 +309,7 @@ merge_partitions(PyObject *Py_UNUSED(module), PyObject *args)
     if (paths == NULL) {
         return NULL;
     }
-    pk_merge_means means = {seed, memory < 0 ? 0 : (size_t)memory, range_size ? range_size : 1};
+    pk_merge_means means = {seed, memory < 0 ? 0 : (size_t)memory, range_size};
     pk_failure failure = {0};
     pk_blocks blocks;
     pk_writer writer;
@@ -350,7 +325,8 @@ merge_partitions(PyObject *Py_UNUSED(module), PyObject *args)
         status = descriptor < 0 ? PK_OUTPUT_ERROR : PK_OK;
         if (status == PK_OK) {
             pk_writer_open(&writer, descriptor, MAGIC_SIZE);
-            status = pk_merge(&blocks, &means, &writer, &groups, &failure);
+            status = range_size > 0 ? pk_merge(&blocks, &means, &writer, &groups, &failure)
+                                    : pk_combine(&blocks, &means, &writer, &groups, &failure);
             (void)close(descriptor);
         }
     }
@@ -453,7 +429,6 @@ allocated(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
 static PyMethodDef methods[] = {
     {"aggregate_segment", aggregate_segment, METH_VARARGS, aggregate_segment_doc},
     {"aggregate_file", aggregate_file, METH_VARARGS, aggregate_file_doc},
-    {"cut", cut, METH_VARARGS, cut_doc},
     {"merge_partitions", merge_partitions, METH_VARARGS, merge_partitions_doc},
     {"write_ranges", write_ranges, METH_VARARGS, write_ranges_doc},
     {"use_index", use_index, METH_VARARGS, use_index_doc},

@@ -277,7 +277,7 @@ take_text(pk_scan *scan, size_t size, bool *valid)
     const uint8_t *text = scan->buffer.bytes + scan->buffer.position;
     pk_fields fields = {0};
     *valid = pk_is_utf8(text, size) && split_record(&scan->dialect, text, text + size, &fields);
-    if (!*valid || scan->sink == NULL) {
+    if (!*valid) {
         return PK_OK;
     }
     return add_row(scan, &fields, scan->buffer.base + scan->buffer.position, valid);
@@ -684,133 +684,33 @@ pk_scan_run(pk_scan *scan, pk_sink *sink, void *context)
     return status == PK_OK ? flushed : status;
 }
 
-/* ---- Boundaries of records: no values, so that quotes alone matter ---- */
-
-/* Each bit the parity of the bits up to and with it. */
-static inline uint64_t
-parity(uint64_t bits)
-{
-    for (unsigned shift = 1; shift < 64; shift *= 2) {
-        bits ^= bits << shift;
-    }
-    return bits;
-}
-
-#define BLOCKS 64
-
-typedef struct {
-    uint64_t inside;   /* all ones where the last byte was inside quotes */
-    uint64_t before;   /* 1 where a quote right here would open a field, or be one of two */
-    size_t last_start; /* position after the last line end outside quotes */
-} quote_state;
-
-/* Looks for the first line end outside quotes at `wanted` or later, counting quotes. That is right
- * only as long as each quote that should open a field is where a field starts, and records are not
- * too long: where not, and at the end of the bytes, false; state->last_start is right always. */
-static bool
-find_boundary(const pk_scan *scan, size_t from, size_t to, size_t wanted, quote_state *state,
-              size_t *boundary, bool *odd)
-{
-    pk_masks masks[BLOCKS];
-    *odd = false;
-    for (size_t block = from; block < to; block += 64) {
-        size_t number = (block - from) / 64 % BLOCKS;
-        if (number == 0) {
-            size_t left = (to - block + 63) / 64;
-            pk_find_masks(scan->buffer.bytes + block, left < BLOCKS ? left : BLOCKS,
-                          scan->dialect.delimiter, scan->dialect.line_end, masks);
-        }
-        uint64_t valid = to - block < 64 ? (1ULL << (to - block)) - 1 : UINT64_MAX;
-        uint64_t quote = masks[number].quote & valid;
-        uint64_t inside = parity(quote) ^ state->inside;
-        uint64_t line_end = masks[number].line_end & valid & ~inside;
-        uint64_t starts = (masks[number].delimiter & ~inside) | line_end | quote;
-        *odd = (quote & inside & ~(starts << 1 | state->before)) != 0 ||
-               block + 64 - state->last_start > PK_RECORD_LIMIT;
-        if (*odd) {
-            return false;
-        }
-        uint64_t enough = wanted <= block        ? line_end
-                          : wanted < block + 64 ? line_end & (UINT64_MAX << (wanted - block))
-                                                : 0;
-        if (enough != 0) {
-            unsigned bit = (unsigned)__builtin_ctzll(enough);
-            *boundary = block + bit + 1;
-            return true;
-        }
-        state->inside = 0 - (inside >> 63);
-        state->before = starts >> 63;
-        if (line_end != 0) {
-            state->last_start = block + 64 - (size_t)__builtin_clzll(line_end);
-        }
-    }
-    return false;
-}
-
-static bool
-at_empty_line(const pk_scan *scan, const uint8_t *text, size_t size)
-{
-    uint8_t line_end = scan->dialect.line_end;
-    return (size > 0 && text[0] == line_end) ||
-           (size > 1 && line_end == '\n' && text[0] == '\r' && text[1] == '\n');
-}
-
-/* Passes empty lines. */
-static pk_status
-skip_empty_lines(pk_scan *scan)
-{
-    pk_buffer *buffer = &scan->buffer;
-    for (;;) {
-        size_t live = buffer->length - buffer->position;
-        if (live < 2 && !buffer->at_end) {
-            pk_status status = read_more(scan, WINDOW);
-            if (status != PK_OK) {
-                return status;
-            }
-            continue;
-        }
-        const uint8_t *text = buffer->bytes + buffer->position;
-        if (!at_empty_line(scan, text, live)) {
-            return PK_OK;
-        }
-        buffer->position += text[0] == scan->dialect.line_end ? 1 : 2;
-    }
-}
+/* ---- Where to begin ---- */
 
 pk_status
-pk_scan_boundary(pk_scan *scan, uint64_t target, uint64_t *boundary)
+pk_scan_find_line(pk_scan *scan)
 {
     pk_buffer *buffer = &scan->buffer;
-    scan->sink = NULL;
-    scan->skip_errors = true;
-    *boundary = scan->end;
-    while (buffer->base + buffer->position < target) {
-        quote_state state = {.before = 1, .last_start = buffer->position};
-        size_t from = buffer->position, found = 0;
-        size_t wanted = (size_t)(target - 1 - buffer->base);
-        bool odd = false;
-        if (find_boundary(scan, from, buffer->length, wanted, &state, &found, &odd)) {
-            buffer->position = found;
-            break;
+    while (buffer->base + buffer->position < scan->end) {
+        const uint8_t *text = buffer->bytes + buffer->position;
+        uint64_t left = scan->end - (buffer->base + buffer->position);
+        size_t live = buffer->length - buffer->position;
+        const uint8_t *end = text + (live < left ? live : (size_t)left);
+        const uint8_t *found = find_byte(text, end, scan->dialect.line_end);
+        buffer->position = (size_t)((found == NULL ? end : found + 1) - buffer->bytes);
+        if (found != NULL || buffer->at_end) {
+            return PK_OK;
         }
-        buffer->position = state.last_start;
-        pk_status status = PK_OK;
-        if (odd) {
-            status = take_record(scan);
-        } else if (!buffer->at_end) {
-            status = read_more(scan, WINDOW);
-        } else if (state.inside != 0) {
-            status = take_record(scan); /* its quotes never close: reading goes on in it */
-        } else {
-            return PK_OK; /* the last record has no line end */
-        }
+        size_t more = unread(scan, WINDOW);
+        pk_status status = more > 0 ? pk_buffer_read(buffer, more) : PK_OK;
         if (status != PK_OK) {
             return status;
         }
     }
-    pk_status status = skip_empty_lines(scan);
-    if (status == PK_OK && buffer->base + buffer->position < scan->end) {
-        *boundary = buffer->base + buffer->position;
-    }
-    return status;
+    return PK_OK;
+}
+
+uint64_t
+pk_scan_offset(const pk_scan *scan)
+{
+    return scan->buffer.base + scan->buffer.position;
 }

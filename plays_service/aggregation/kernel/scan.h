@@ -70,7 +70,10 @@ void pk_scan_close(pk_scan *scan);
 /* Sends every good row to the sink. PK_STOPPED: bad[0] is the first bad record, and lines is what
  * the pure implementation counts by then. */
 pk_status pk_scan_run(pk_scan *scan, pk_sink *sink, void *context);
-/* The offset of the first record that starts at `target` or after it; the scan's end if none. */
-pk_status pk_scan_boundary(pk_scan *scan, uint64_t target, uint64_t *boundary);
+/* Moves behind the first line end, or to the scan's end if there is none. */
+pk_status pk_scan_find_line(pk_scan *scan);
+/* Where the scan is in the file: after pk_scan_run, where the first record starts that is not
+ * in it. */
+uint64_t pk_scan_offset(const pk_scan *scan);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "hash.h"
 #include "memory.h"
+#include "partial.h"
 #include "rows.h"
 #include "scatter.h"
 
@@ -74,29 +75,6 @@ order_by_partition(const pk_table *table, uint32_t *starts, uint32_t *order)
     }
 }
 
-static pk_status
-write_partition(const pk_table *table, uint32_t partition, const uint32_t *order, size_t count,
-                pk_writer *writer)
-{
-    pk_block_shape shape = {0};
-    for (size_t i = 0; i < count; i++) {
-        const pk_entry *entry = &table->entries[order[i]];
-        pk_shape_add(&shape, entry->first, pk_entry_date(entry), entry->total,
-                     pk_entry_length(entry));
-    }
-    pk_block_writer block;
-    pk_status status = pk_writer_begin(writer, partition, &shape, &block);
-    if (status != PK_OK) {
-        return status;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const pk_entry *entry = &table->entries[order[i]];
-        pk_block_add(&block, entry->first, pk_entry_date(entry), entry->total,
-                     pk_entry_song(entry), pk_entry_length(entry));
-    }
-    return PK_OK;
-}
-
 /* Writes the table's groups by partition and empties it. */
 static pk_status
 spill_table(fold *one)
@@ -116,7 +94,7 @@ spill_table(fold *one)
     for (uint32_t i = 0; i < PK_PARTITIONS && status == PK_OK; i++) {
         size_t count = starts[i + 1] - starts[i];
         if (count > 0) {
-            status = write_partition(table, i, order + starts[i], count, one->writer);
+            status = pk_write_partition(table, i, order + starts[i], count, one->writer);
         }
     }
     pk_release(order, size);
