@@ -74,7 +74,7 @@ class RecordReader:
 
     def _read_line(self) -> _Line | None:
         line = next(self._source, None)
-        self.at_end |= line is None
+        self.at_end |= line is None or not line[1].endswith(self._line_end)
         return line
 
     def _text(self, raw: bytes) -> bytes:

@@ -163,6 +163,10 @@ def _check(run: Run, segment_size: int, memory: int, seed: int) -> tuple[bytes |
         for module in (native, pure):
             for partials in (ours, theirs, mixed):
                 assert run.merged(module, partials, seed, memory, 3) == whole[0]
+            combined = run.folder / "combined.partial"
+            groups = module.combine_partials(mixed, combined, seed, memory)
+            assert groups == whole[1].groups
+            assert run.merged(module, [combined], seed, memory, 2) == whole[0]
     total = replace(total.moved(run.source.dialect.data_line), groups=whole[1].groups)
     assert total.error == whole[1].error
     if total.error is None:
@@ -256,6 +260,43 @@ def test_both_say_the_same(
     data: bytes, skip_errors: bool, segment_size: int, memory: int, sample: int
 ) -> None:
     check(data, skip_errors=skip_errors, segment_size=segment_size, memory=memory, sample=sample)
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(data=files(), skip_errors=st.booleans(), draw=st.data())
+def test_what_a_growing_file_shows_is_what_the_whole_one_does(
+    data: bytes, skip_errors: bool, draw: st.DataObject
+) -> None:
+    """Wherever an input is cut off, a segment of it is read as in the whole, or not at all."""
+    try:
+        with run_on(data, skip_errors) as run:
+            first = run.source.dialect.data_start
+            there = draw.draw(st.integers(min(first + 1, len(data)), len(data)))
+            end = draw.draw(st.integers(first, there))
+            start = draw.draw(st.integers(first, end))
+            segment = Segment(start, end, start > first)
+            _, _, whole = run.read_by_both(segment, 1, 1 << 20)
+            for partial in run.folder.glob("*.partial"):
+                partial.unlink()
+            run.path.write_bytes(data[:there])
+            for module in (native, pure):
+                _, reading = run.read(module, replace(segment, growing=True), 1, 1 << 20)
+                assert reading in (None, whole)
+    except CsvError:
+        pass  # of the header
+
+
+def test_a_growing_file_that_has_enough_is_read(tmp_path: Path) -> None:
+    run = Run(tmp_path, EXAMPLE)
+    first = run.source.dialect.data_start
+    for module in (native, pure):
+        _, reading = run.read(module, Segment(first, first + 30, growing=True), 1, 1 << 20)
+        assert reading is not None
+        assert (reading.start, reading.end, reading.summary.rows) == (first, first + 48, 2)
 
 
 # ---- The parts one by one ----
@@ -418,17 +459,23 @@ def _damages(whole: bytes) -> Iterator[bytes]:
         yield whole[:start] + bytes(index) + trailer
 
 
-def test_no_allocation_that_fails_does_harm(tmp_path: Path) -> None:
-    data = _many_rows(600, 50, True) if not TINY else EXAMPLE
+@pytest.mark.parametrize(
+    ("songs", "memory"),
+    [(1, 1 << 20), (1, 20_000), (1_000_000, 1 << 20), (1_000_000, 20_000)],
+    ids=["table", "table that spills", "scatter", "scatter that spills"],
+)
+def test_no_allocation_that_fails_does_harm(tmp_path: Path, songs: int, memory: int) -> None:
+    data = _many_rows(600, songs, True) if not TINY else EXAMPLE
     run = Run(tmp_path, data + b'"a""b",2020-01-01,1\n')
     segment = Segment(run.source.dialect.data_start, len(data))
-    partial, out, result = tmp_path / "p", tmp_path / "run", tmp_path / "result"
-    scratch = tmp_path / "scratch"
+    partial, combined, out = tmp_path / "partial", tmp_path / "combined", tmp_path / "run"
+    result, scratch = tmp_path / "result", tmp_path / "scratch"
 
     def work() -> None:
         native.aggregate_file(run.source, result, scratch, 1, 1 << 24)
-        native.aggregate_segment(run.source, segment, partial, 1, 50_000)
-        native.merge_partitions([partial], range(512), out, 1, 50_000)
+        native.aggregate_segment(run.source, segment, partial, 1, memory)
+        native.combine_partials([partial], combined, 1, memory)
+        native.merge_partitions([combined], range(512), out, 1, memory)
         for ranges, offset in native.plan_result([out], result, 1000):
             native.write_ranges([out], ranges, result, offset)
 
