@@ -14,7 +14,7 @@ INSTALL_INPUTS := setup.cfg setup.py pyproject.toml $(wildcard plays_service/*/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types format image clean
+.PHONY: help run test sanitize fuzz lint types format image clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' Makefile | expand -t 10
@@ -23,7 +23,24 @@ run: $(VENV)/.run ## Start the service on port 8000, with its data in ./data
 	@exec $(BIN)/plays-service serve $(ARGS)
 
 test: $(VENV)/.test ## Run the whole test suite and report its coverage
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --cov --cov-report=term $(ARGS)
+
+# A copy, so that neither build gets into the other's way. ASan does not know what Python leaks.
+SANITIZED := build/sanitized
+SANITIZED_TESTS := $(addprefix tests/unit/test_,kernel.py \
+    $(if $(SANITIZE_TINY),,csv_contract.py csv_property.py csv_splits.py groupfile.py))
+sanitize: $(VENV)/.test ## Run the aggregation's tests with AddressSanitizer and UBSan (SANITIZE_TINY=1: tiny limits)
+	@rm -rf $(SANITIZED) && mkdir -p $(SANITIZED) && cp -r tests pyproject.toml $(SANITIZED)
+	@PLAYS_KERNEL_SANITIZE=1 PLAYS_KERNEL_TINY=$(SANITIZE_TINY) $(PIP) install --no-deps \
+	    --target $(SANITIZED) --upgrade .
+	cd $(SANITIZED) && export ASAN_OPTIONS=detect_leaks=0 \
+	    LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" && \
+	    $(abspath $(BIN))/python -c 'import plays_service.aggregation._kernel' && \
+	    $(abspath $(BIN))/python -m pytest -k 'not pure' $(SANITIZED_TESTS) $(ARGS)
+
+SECONDS ?= 60
+fuzz: $(VENV)/.test ## Fuzz the kernel against the pure implementation, with clang (SECONDS=60)
+	$(BIN)/python tests/fuzz/run.py $(SECONDS)
 
 lint: $(VENV)/.lint ## Check the code's style
 	$(BIN)/ruff check

@@ -158,6 +158,10 @@ def _reserve(file: int, size: int) -> None:
     fallocate = getattr(ctypes.CDLL(None, use_errno=True), "fallocate", None)
     if size <= 0 or fallocate is None:
         return
+    disk = os.fstatvfs(file)
+    if size > disk.f_bavail * disk.f_frsize:
+        # fallocate would take all there is before it says so, and everybody else's writes fail
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if fallocate(file, _KEEP_SIZE, ctypes.c_int64(0), ctypes.c_int64(size)) != 0:
         number = ctypes.get_errno()
         if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

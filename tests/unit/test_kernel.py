@@ -321,8 +321,8 @@ def test_records_about_as_long_as_may_be(
     good = b"a,2020-01-01,1"
     lines = [b"Song,Date,Number of Plays", good, record, good]
     for end in (b"", line_end):
-        check(line_end.join(lines) + end, skip_errors=skip_errors, segment_size=100)
-    check(line_end.join(lines[:-1]), skip_errors=skip_errors, segment_size=100)
+        check(line_end.join(lines) + end, skip_errors=skip_errors, segment_size=LIMIT // 3)
+    check(line_end.join(lines[:-1]), skip_errors=skip_errors, segment_size=LIMIT // 3)
 
 
 @pytest.mark.skipif(TINY, reason="needs the contract's limits")

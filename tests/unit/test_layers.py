@@ -19,7 +19,7 @@ ALLOWED = {
     "api": {"aggregation", "tasks", "settings", "__version__"},
 }
 #: What each layer must not know at all.
-FORBIDDEN = {"aggregation": {"asyncio", "aiohttp", "aiofiles"}, "tasks": {"aiohttp", "aiofiles"}}
+FORBIDDEN = {"aggregation": {"asyncio", "aiohttp"}, "tasks": {"aiohttp"}}
 
 
 def _imports(path: Path) -> set[str]:

@@ -51,7 +51,9 @@ pk_table_clear(pk_table *table)
 {
     release_texts(table);
     table->count = 0;
-    memset(table->slots, 0, table->slot_count * sizeof *table->slots);
+    if (table->slots != NULL) {
+        memset(table->slots, 0, table->slot_count * sizeof *table->slots);
+    }
 }
 
 static pk_status

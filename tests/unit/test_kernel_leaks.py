@@ -1,0 +1,62 @@
+"""The kernel gives its memory back: many runs must not make the process larger."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("plays_service.aggregation._kernel")
+
+#: Run alone, so that nothing else makes the process larger. Prints bytes per round.
+SCRIPT = r"""
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from plays_service.aggregation import PARTITIONS, Segment, Source, dialect_of, native
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+def work(folder):
+    path = folder / "input.csv"
+    source = Source(path, dialect_of(path), skip_errors=True)
+    partial, combined, run = folder / "partial", folder / "combined", folder / "run"
+    result = folder / "result"
+    for memory in (1 << 16, 1 << 24):
+        partial.unlink(missing_ok=True)
+        native.aggregate_file(source, result, folder / "scratch", 1, memory)
+        segment = Segment(source.dialect.data_start, path.stat().st_size)
+        native.aggregate_segment(source, segment, partial, 1, memory)
+        native.combine_partials([partial], combined, 1, memory)
+        native.merge_partitions([combined], range(PARTITIONS), run, 1, memory)
+        for ranges, offset in native.plan_result([run], result, 1000):
+            native.write_ranges([run], ranges, result, offset)
+
+with TemporaryDirectory() as name:
+    folder = Path(name)
+    rows = [f'"song ""{i}"" {"x" * (i % 60)}",2020-01-{i % 28 + 1:02},{i}' for i in range(3000)]
+    rows += ["bad", '"never closed', "a,2020-02-30,1"] * 40
+    (folder / "input.csv").write_text("\n".join(["Song,Date,Number of Plays", *rows, ""]))
+    native.SAMPLE_ROWS = 1000
+    for _ in range(30):
+        work(folder)
+    before = resident()
+    for _ in range(ROUNDS):
+        work(folder)
+    print((resident() - before) // ROUNDS)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_many_runs_leave_the_process_as_large_as_it_was() -> None:
+    rounds = 150
+    grown = subprocess.run(
+        [sys.executable, "-c", SCRIPT.replace("ROUNDS", str(rounds))],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    # The smallest block that any round allocates is larger than this.
+    assert int(grown) < 64
