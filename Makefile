@@ -7,6 +7,7 @@ IMAGE ?= plays-service
 ARGS ?=
 
 VENV := .venv
+BENCH := .venv-bench
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # The package is installed editable, so only these ask for another install.
@@ -14,16 +15,16 @@ INSTALL_INPUTS := setup.cfg setup.py pyproject.toml $(wildcard plays_service/*/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test sanitize fuzz lint types format image clean
+.PHONY: help run test sanitize fuzz lint types format bench-aggregate image clean
 
 help: ## List the commands
-	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' Makefile | expand -t 18
 
 run: $(VENV)/.run ## Start the service on port 8000, with its data in ./data
 	@exec $(BIN)/plays-service serve $(ARGS)
 
 test: $(VENV)/.test ## Run the whole test suite and report its coverage
-	$(BIN)/python -m pytest --numprocesses=auto --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --cov --cov-report=term $(ARGS)
 
 # A copy, so that neither build gets into the other's way. ASan does not know what Python leaks.
 SANITIZED := build/sanitized
@@ -53,15 +54,18 @@ format: $(VENV)/.lint ## Bring the code into the project's style
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
+bench-aggregate: $(BENCH)/.aggregate ## Measure the aggregation beside DuckDB, Polars and others
+	@$(BENCH)/bin/python -m benchmarks.aggregate $(ARGS)
+
 image: ## Build the Docker image
 	$(DOCKER) build --tag $(IMAGE) \
 	    --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' plays_service/__init__.py)" \
 	    --build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null)" $(ARGS) .
 
 clean: ## Remove all that was built or installed here; ./data stays
-	rm -rf $(VENV) build dist *.egg-info .coverage .coverage.* coverage.xml htmlcov
+	rm -rf $(VENV) $(BENCH) build dist *.egg-info .coverage .coverage.* coverage.xml htmlcov
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find plays_service tests -name __pycache__ -prune -exec rm -rf {} +
+	find plays_service tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 	find plays_service -name '*.so' -delete
 
 # Stamps, so that what is installed already costs nothing. The larger sets hold the smaller.
@@ -80,13 +84,19 @@ $(VENV)/.lint: $(VENV)/.made $(INSTALL_INPUTS)
 	@$(PIP) install --editable '.[lint, test]'
 	@touch $(VENV)/.run $(VENV)/.test $@
 
+$(BENCH)/.aggregate: $(BENCH)/.made $(INSTALL_INPUTS) benchmarks/aggregate/requirements.txt
+	@echo 'Installing plays-service and what it is compared with into $(BENCH)'
+	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install \
+	    --editable . --requirement benchmarks/aggregate/requirements.txt
+	@touch $@
+
 # Asked beforehand: Debian's own message comes late, is long, and leaves half an environment.
-$(VENV)/.made:
+$(VENV)/.made $(BENCH)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo 'Python 3.11 or newer is needed, and $(PYTHON) is not that. Name another: make PYTHON=python3.13 ...' >&2; \
 	    exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	    echo '$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv' >&2; \
 	    exit 1; }
-	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PYTHON) -m venv --clear $(@D)
 	@touch $@

@@ -27,7 +27,7 @@ def refuse_uploads(app: web.Application) -> None:
     """Raise `ApiError` 503 where no upload can be taken now."""
     if app[STOPPING].is_set():
         raise ApiError(503, "The service is stopping; try again in a moment", {"Retry-After": "5"})
-    if app[RUNNER].registry.unfinished() >= app[SETTINGS].max_queued_tasks:
+    if app[RUNNER].unfinished >= app[SETTINGS].max_queued_tasks:
         raise ApiError(
             503, "Too many tasks are waiting; try again in a moment", {"Retry-After": "10"}
         )

@@ -38,7 +38,3 @@ class TaskRegistry:
     def count_by_state(self) -> Counter[State]:
         """How many tasks there are in each state."""
         return Counter(task.state for task in self._tasks.values())
-
-    def unfinished(self) -> int:
-        """How many tasks have not ended."""
-        return sum(not task.has_ended for task in self._tasks.values())

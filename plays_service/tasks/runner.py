@@ -6,20 +6,22 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 from plays_service.aggregation import Summary
 from plays_service.settings import Settings
+from plays_service.tasks.batcher import Batcher, Outcome, run_all
 from plays_service.tasks.fair_queue import FairQueue
 from plays_service.tasks.growth import Growth
 from plays_service.tasks.pipeline import Pipeline
 from plays_service.tasks.registry import TaskRegistry
 from plays_service.tasks.store import DISK_FULL, TaskStore
 from plays_service.tasks.task import State, Task
-from plays_service.tasks.work import Work
+from plays_service.tasks.work import Call, Work
 from plays_service.tasks.worker_pool import WorkerDiedError, WorkerPool
 
 __all__ = ["TaskRunner"]
@@ -27,6 +29,10 @@ __all__ = ["TaskRunner"]
 _log = logging.getLogger(__name__)
 
 _CANCELLED: Final = "The task was cancelled"
+#: Bytes of an input up to which a call is short, and how many of them go together to a worker:
+#: with fewer each costs more, with more others wait.
+_SHORT: Final = 512 << 10
+_SHORT_TOGETHER: Final = 16
 #: Seconds.
 _SAVE_AGAIN: Final = 1.0
 _SWEEP_AT_LEAST_EVERY: Final = 60.0
@@ -59,6 +65,10 @@ class TaskRunner:
         self._pool = WorkerPool(settings.workers, settings.engine)
         # One call more than workers, so that none waits for this process between two calls.
         self._queue = FairQueue(settings.workers + 1)
+        # Short calls go together, but for syncing: the disk does that together by itself.
+        hops, most = (8, 1) if settings.fsync else (2, 32)
+        self._disk = Batcher(_in_thread, hops=hops, most=most)
+        self._short = Batcher(self._call_short, hops=settings.workers, most=_SHORT_TOGETHER)
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._early: dict[UUID, _EarlyRun] = {}  # of tasks that are to be
         self._sweeper: asyncio.Task[None] | None = None
@@ -85,7 +95,7 @@ class TaskRunner:
 
     def begin(self, task: Task, size: int) -> None:
         """Run the pipeline on an input of which ``size`` bytes are on disk so far."""
-        self._early[task.id] = early = self._run_early(task)
+        self._early[task.id] = early = self._run_early(task, size)
         early.growth.grow(size)
 
     def grow(self, task: Task, size: int) -> None:
@@ -124,7 +134,7 @@ class TaskRunner:
 
     async def accept_bytes(self, data: bytes, task: Task) -> None:
         """Make ``data``, the whole input, a task. Raises `OSError`."""
-        await asyncio.to_thread(self.store.accept_bytes, data, task)
+        await self._disk.run(partial(self.store.accept_bytes, data, task))
         self.registry.add(task)
         self._run_soon(task, None, len(data))
 
@@ -160,6 +170,11 @@ class TaskRunner:
             await asyncio.to_thread(self.store.remove, task)
 
     @property
+    def unfinished(self) -> int:
+        """Tasks that have not ended, or whose end is being cleared up."""
+        return len(self._running)
+
+    @property
     def queued(self) -> int:
         """Calls that wait for a worker."""
         return len(self._queue)
@@ -170,7 +185,7 @@ class TaskRunner:
         return self._pool.restarts
 
     def _run_soon(self, task: Task, early: _EarlyRun | None, size: int) -> None:
-        early = early or self._run_early(task)
+        early = early or self._run_early(task, size)
         early.growth.finish(size)
         running = asyncio.create_task(self._run(task, early.running), name=f"task {task.id}")
         self._running[task.id] = running
@@ -199,21 +214,33 @@ class TaskRunner:
             else:
                 await self._end_surely(task, State.SUCCESS, "None")
 
-    def _run_early(self, task: Task) -> _EarlyRun:
+    def _run_early(self, task: Task, size: int) -> _EarlyRun:
         growth = Growth()
-        pipeline = Pipeline(self._caller(task), self._work(task), growth, _reporter(task))
+        pipeline = Pipeline(self._caller(task, size), self._work(task), growth, _reporter(task))
         return _EarlyRun(growth, asyncio.create_task(pipeline.run(), name=f"pipeline {task.id}"))
 
-    def _caller(self, task: Task) -> Callable[..., Any]:
+    def _caller(self, task: Task, size: int) -> Call:
+        def begin() -> None:
+            if task.started is None and not task.has_ended:
+                task.started = time.time()
+
+        def start(function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+            begin()
+            return self._pool.call(function, *args)
+
         async def call(function: Callable[..., Any], *args: Any) -> Any:
-            async def start() -> Any:
-                if task.started is None and not task.has_ended:
-                    task.started = time.time()
-                return await self._pool.call(function, *args)
+            return await self._queue.run(task.id, partial(start, function, *args))
 
-            return await self._queue.run(task.id, start)
+        async def call_short(function: Callable[..., Any], *args: Any) -> Any:
+            return await self._short.run(partial(function, *args), begin)
 
-        return call
+        return call_short if size <= _SHORT else call
+
+    async def _call_short(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
+        """Short calls of several tasks, which take one turn together."""
+        start = partial(self._pool.call, run_all, functions)
+        outcomes: list[Outcome] = await self._queue.run("short calls", start)
+        return outcomes
 
     def _work(self, task: Task) -> Work:
         return Work(
@@ -240,7 +267,7 @@ class TaskRunner:
             end = replace(
                 task, state=state, message=message, finished=time.time(), progress=progress
             )
-            await asyncio.to_thread(save, end)
+            await self._disk.run(partial(save, end))
             task.state, task.message, task.finished = end.state, end.message, end.finished
             task.started, task.progress = end.started, end.progress
         task.ended.set()
@@ -269,6 +296,10 @@ class TaskRunner:
                     except OSError as error:
                         _log.error("cannot remove expired task %s: %s", task.id, error)
             await asyncio.sleep(min(max(ttl / 10, 0.1), _SWEEP_AT_LEAST_EVERY))
+
+
+async def _in_thread(functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
+    return await asyncio.to_thread(run_all, functions)
 
 
 def _reporter(task: Task) -> Callable[[float, Summary], None]:

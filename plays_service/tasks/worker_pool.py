@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing.connection import wait
 from typing import Any, Final, TypeVar
 
@@ -56,7 +57,7 @@ class WorkerPool:
             self._replace(pool)
         async with self._alone:
             for attempt in range(2, ATTEMPTS + 1):
-                _log.warning("a worker died; %s runs alone, try %d", function.__name__, attempt)
+                _log.warning("a worker died; %s runs alone, try %d", _name(function), attempt)
                 own = self._make_pool(1)
                 try:
                     return await asyncio.wrap_future(own.submit(function, *args))
@@ -85,6 +86,11 @@ class WorkerPool:
         return ProcessPoolExecutor(
             workers, mp_context=context, initializer=_start_worker, initargs=(self._engine,)
         )
+
+
+def _name(function: Callable[..., Any]) -> str:
+    function = function.func if isinstance(function, partial) else function
+    return function.__name__
 
 
 def _start_worker(engine: str) -> None:

@@ -179,9 +179,13 @@ async def test_a_download_can_go_on_where_it_stopped(
         shown = described.format(size=size, last=size - 1, tail=size - 5)
         assert answer.headers["Content-Range"] == shown
         etag = answer.headers["ETag"]
-    headers = {"Range": asked, "If-Range": etag}
+    headers = {"range": asked, "if-range": etag}
     async with service.client.get(path, headers=headers) as answer:
         assert (answer.status, await answer.read()) == (206, expected)
+    async with service.client.get(path, headers={"if-none-match": etag}) as answer:
+        assert (answer.status, await answer.read()) == (304, b"")
+    async with service.client.get(path) as answer:
+        assert (answer.status, answer.headers["ETag"]) == (200, etag)
 
 
 async def test_a_range_beyond_the_end_is_answered_416(service: Service) -> None:

@@ -6,12 +6,15 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from plays_service.tasks import WorkerDiedError, WorkerPool
+from plays_service.tasks.batcher import Batcher, Outcome, run_all
 
 
 @pytest.fixture
@@ -66,3 +69,16 @@ async def test_a_call_that_kills_every_worker_ends_while_others_go_on(
         await pool.call(_die)
     assert await other == "done"
     assert await pool.call(len, "still here") == 10
+
+
+async def test_a_call_that_kills_every_worker_spares_those_it_was_sent_with(
+    pool: WorkerPool,
+) -> None:
+    async def in_a_worker(functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
+        return await pool.call(run_all, functions)
+
+    batcher = Batcher(in_a_worker, hops=1, most=10)
+    calls = [partial(len, "abc"), _die, partial(len, "abcd")]
+    results = await asyncio.gather(*map(batcher.run, calls), return_exceptions=True)
+    assert (results[0], results[2]) == (3, 4)
+    assert isinstance(results[1], WorkerDiedError)

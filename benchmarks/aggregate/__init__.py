@@ -1,0 +1,1 @@
+"""One aggregation, by this project and by others, side by side."""
