@@ -78,7 +78,8 @@ async def test_a_call_that_kills_every_worker_spares_those_it_was_sent_with(
         return await pool.call(run_all, functions)
 
     batcher = Batcher(in_a_worker, hops=1, most=10)
-    calls = [partial(len, "abc"), _die, partial(len, "abcd")]
-    results = await asyncio.gather(*map(batcher.run, calls), return_exceptions=True)
+    calls: list[Callable[[], Any]] = [partial(len, "abc"), _die, partial(len, "abcd")]
+    running = [batcher.run(call) for call in calls]
+    results = await asyncio.gather(*running, return_exceptions=True)
     assert (results[0], results[2]) == (3, 4)
     assert isinstance(results[1], WorkerDiedError)
