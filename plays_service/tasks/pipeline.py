@@ -29,7 +29,9 @@ __all__ = ["Pipeline", "Progress"]
 Progress = Callable[[float, Summary], None]
 
 #: Partials that are combined into one while others are still to come.
-_COMBINED: Final = 16
+_COMBINED: Final = 8
+#: Partials up to which none are combined once the input is whole.
+_MERGED_AT_ONCE: Final = 64
 #: Fractions of the whole at the end of each stage, about as the time goes.
 _SEGMENTS_DONE: Final = 0.8
 _MERGE_DONE: Final = 0.9
@@ -102,7 +104,7 @@ class Pipeline:
 
     async def _aggregate(self, source: Source) -> list[Path]:
         """Partials of the whole input, in order; or up to its first bad record."""
-        partials = _Partials(self._call, self._work)
+        partials = _Partials(self._call, self._work, self._growth)
         reader = SegmentReader(self._call, self._work, source, self._growth)
         async with reader.readings() as readings:
             async for path, reading in readings:
@@ -146,6 +148,7 @@ class Pipeline:
                 groups += count
                 share_done = (_MERGE_DONE - _SEGMENTS_DONE) * done / len(calls)
                 self._progress(_SEGMENTS_DONE + share_done, self._summary)
+        await asyncio.to_thread(_unlink, partials)  # the result needs as much disk again
         await self._write(runs)
         return groups
 
@@ -165,28 +168,43 @@ class Pipeline:
 
 
 class _Partials:
-    """Partials in order; where groups are few, combined, so that little is left to merge."""
+    """Partials in order; where groups are few, combined, so that little is left to merge.
 
-    def __init__(self, call: Call, work: Work) -> None:
+    As in a log-structured merge tree: so many of one level become one of the next.
+    """
+
+    def __init__(self, call: Call, work: Work, growth: Growth) -> None:
         self.paths: list[Path] = []
+        self._levels: list[int] = []  # how often each was combined
         self._call = call
         self._work = work
-        self._single = 0  # of them, at the end, not combined
+        self._growth = growth
 
     async def add(self, path: Path) -> None:
         self.paths.append(path)
-        self._single += 1
-        if self._single < _COMBINED:
-            return
-        singles = self.paths[-_COMBINED:]
-        self._single = 0
-        work = self._work
-        if await asyncio.to_thread(_total_size, singles) <= work.segment_size // 4:
-            combined = singles[0].with_suffix(".combined")
-            await self._call(
-                aggregation.combine_partials, singles, combined, work.seed, work.memory
-            )
-            self.paths[-_COMBINED:] = [combined]
+        self._levels.append(0)
+        while self._levels[-_COMBINED:] == [self._levels[-1]] * _COMBINED:
+            if not await self._combine():
+                return
+
+    async def _combine(self) -> bool:
+        """Make the last ones one; False where that is not worth it."""
+        if self._growth.is_whole and len(self.paths) < _MERGED_AT_ONCE:
+            return False  # that is left to the merge, which is what comes next
+        work, last = self._work, self.paths[-_COMBINED:]
+        if await asyncio.to_thread(_total_size, last) > work.segment_size // 4:
+            return False
+        level = self._levels[-1] + 1
+        combined = last[0].with_name(f"{last[0].name.partition('.')[0]}.{level}.combined")
+        await self._call(aggregation.combine_partials, last, combined, work.seed, work.memory)
+        self.paths[-_COMBINED:] = [combined]
+        self._levels[-_COMBINED:] = [level]
+        return True
+
+
+def _unlink(paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink()
 
 
 def _total_size(paths: Sequence[Path]) -> int:

@@ -25,7 +25,7 @@ __all__ = ["SegmentReader", "shares_of"]
 
 #: Bytes behind a segment that must be there before it is read: no record, and nothing that has to
 #: be looked at to tell its end, reaches further, but for lines over the limit.
-_LOOKAHEAD: Final = 4 << 20
+_LOOKAHEAD: Final = 2 << 20
 #: Segments for each worker that are read ahead of the first whose reading is awaited.
 _READ_AHEAD: Final = 4
 

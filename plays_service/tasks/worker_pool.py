@@ -6,6 +6,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 from collections.abc import Callable
@@ -95,6 +96,8 @@ def _name(function: Callable[..., Any]) -> str:
 
 def _start_worker(engine: str) -> None:
     use_engine(engine)
+    # a merge has all partials open, and a huge file has thousands
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; we stop them
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
