@@ -15,7 +15,7 @@ INSTALL_INPUTS := setup.cfg setup.py pyproject.toml $(wildcard plays_service/*/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test sanitize fuzz lint types format bench-aggregate image clean
+.PHONY: help run test sanitize fuzz lint types format bench-aggregate bench-service image clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' Makefile | expand -t 18
@@ -57,6 +57,9 @@ format: $(VENV)/.lint ## Bring the code into the project's style
 bench-aggregate: $(BENCH)/.aggregate ## Measure the aggregation beside DuckDB, Polars and others
 	@$(BENCH)/bin/python -m benchmarks.aggregate $(ARGS)
 
+bench-service: $(BENCH)/.service ## Measure the whole service beside the prototype's stack (needs RabbitMQ)
+	@$(BENCH)/bin/python -m benchmarks.service $(ARGS)
+
 image: ## Build the Docker image
 	$(DOCKER) build --tag $(IMAGE) \
 	    --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' plays_service/__init__.py)" \
@@ -88,6 +91,12 @@ $(BENCH)/.aggregate: $(BENCH)/.made $(INSTALL_INPUTS) benchmarks/aggregate/requi
 	@echo 'Installing plays-service and what it is compared with into $(BENCH)'
 	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install \
 	    --editable . --requirement benchmarks/aggregate/requirements.txt
+	@touch $@
+
+$(BENCH)/.service: $(BENCH)/.made $(INSTALL_INPUTS) benchmarks/service/requirements.txt
+	@echo 'Installing plays-service and what it is compared with into $(BENCH)'
+	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet install \
+	    --editable . --requirement benchmarks/service/requirements.txt
 	@touch $@
 
 # Asked beforehand: Debian's own message comes late, is long, and leaves half an environment.

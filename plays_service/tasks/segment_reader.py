@@ -70,17 +70,19 @@ class SegmentReader:
 
     async def _segments(self) -> AsyncIterator[Segment]:
         """Each segment when its bytes are there; where all but the first start is a guess."""
-        growth, step, workers = self._growth, self._work.segment_size, self._work.workers
+        growth, most, workers = self._growth, self._work.segment_size, self._work.workers
         first = start = self._source.dialect.data_start
         while True:
+            # smaller at first, so that of a short upload, too, most is done when it ends
+            step = most if growth.is_whole else min(most, max(SMALL, (start - first) // 4))
             await growth.reached(start + step + _LOOKAHEAD)
-            if growth.is_whole and growth.size - start <= step * workers:
+            if growth.is_whole and growth.size - start <= most * workers:
                 break
             yield Segment(start, start + step, start > first, not growth.is_whole)
             start += step
         # the rest is shared out, so that no worker is left with a whole segment at the end
         rest = max(growth.size - start, 0)
-        count = max(-(-rest // step), min(workers, rest // (SMALL // 2)))
+        count = max(-(-rest // most), min(workers, rest // (SMALL // 2)))
         for share in shares_of(rest, count):
             at = start + share.start
             yield Segment(at, start + share.stop, at > first)

@@ -1,0 +1,1 @@
+"""What we are compared with, where it is more than a library."""
