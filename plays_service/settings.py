@@ -136,10 +136,10 @@ class Settings:
         _worker_memory, "512MiB", "Memory that one worker may use for its groups, about."
     )
     segment_size: int = _setting(
-        _positive_size, "64MiB", "Files larger than this are aggregated in segments of this size."
+        _positive_size, "64MiB", "Large files are aggregated in segments of at most this size."
     )
     max_upload_size: int = _setting(
-        _positive_size, "1TiB", "Largest upload; a larger one is answered 413."
+        _positive_size, "1TiB", "Largest upload, packed or unpacked; a larger one is answered 413."
     )
     max_queued_tasks: int = _setting(
         _parse_count, "10000", "Unfinished tasks at once; an upload beyond is answered 503."

@@ -98,7 +98,8 @@ def _check_range(request: web.Request, size: int) -> None:
 
 def content_disposition(filename: str) -> str:
     """The header that offers the result for download (RFC 6266; RFC 8187 beyond ASCII)."""
-    name = f"{PurePath(filename).stem[:_LONGEST_STEM] or 'upload'}-totals.csv"
+    plain = filename.removesuffix(".gz").removesuffix(".zst")
+    name = f"{PurePath(plain).stem[:_LONGEST_STEM] or 'upload'}-totals.csv"
     fallback = re.sub(r'[^ -~]|["\\]', "_", name)
     header = f'attachment; filename="{fallback}"'
     return header if fallback == name else f"{header}; filename*=UTF-8''{quote(name, safe='')}"

@@ -10,7 +10,7 @@ from typing import Final
 
 from aiohttp import ClientError, HttpVersion11, web
 
-from plays_service.aggregation import EncodingError, Transcoder
+from plays_service.aggregation import PACKINGS, EncodingError, PackingError, Transcoder, Unpacker
 from plays_service.api.context import RUNNER, SETTINGS, UPLOADS
 from plays_service.api.errors import ApiError
 from plays_service.api.health import refuse_uploads
@@ -32,13 +32,9 @@ _RAW_TYPES: Final = frozenset(
         "application/vnd.ms-excel",
     }
 )
-#: First bytes of files that people mistake for CSV, and what to do about them.
-_NOT_CSV: Final = {
-    b"\x1f\x8b": "The file is compressed with gzip; unpack it first (gunzip)",
-    b"\x28\xb5\x2f\xfd": "The file is compressed with zstd; unpack it first (unzstd)",
-    b"PK\x03\x04": "The file is a zip archive or a spreadsheet; save it as CSV first",
-}
-_MAGIC_SIZE: Final = max(map(len, _NOT_CSV))
+#: First bytes of archives and spreadsheets, which people mistake for CSV.
+_ZIP: Final = b"PK\x03\x04"
+_MAGIC_SIZE: Final = max(map(len, (_ZIP, *PACKINGS.values())))
 #: Closes the connection: what is left of the upload is not worth reading.
 _CLOSE: Final = {"Connection": "close"}
 
@@ -52,6 +48,8 @@ class _Upload:
     transcoder: Transcoder
     limit: int  #: bytes
     head: bytes = b""  #: the first of them, until they tell what this is
+    unpacker: Unpacker | None = None
+    unpacked: int = 0  #: bytes
 
     def expect(self, size: int) -> None:
         """The client says that about so many bytes will come."""
@@ -68,8 +66,29 @@ class _Upload:
             if len(self.head) < _MAGIC_SIZE:
                 return
             data, self.head = self.head, b""
-            _refuse_other_formats(data)
-        await self._decode(data)
+            self._look_at(data)
+        await self._unpack(data)
+
+    def _look_at(self, head: bytes) -> None:
+        """See from the first bytes what the file is. Raises `ApiError` 415."""
+        if head.startswith(_ZIP):
+            raise ApiError(
+                415, "The file is a zip archive or a spreadsheet; save it as CSV first", _CLOSE
+            )
+        for packing, magic in PACKINGS.items():
+            if head.startswith(magic):
+                self.unpacker = Unpacker(packing)
+
+    async def _unpack(self, data: bytes) -> None:
+        if self.unpacker is None:
+            await self._decode(data)
+            return
+        pieces = self.unpacker.feed(data)
+        while piece := await asyncio.to_thread(next, pieces, b""):
+            self.unpacked += len(piece)
+            if self.unpacked > self.limit:  # a few bytes can become any number of them
+                raise _too_large(self.limit)
+            await self._decode(piece)
 
     async def _decode(self, data: bytes) -> None:
         if self.transcoder.decodes:  # takes long enough to stall the loop
@@ -80,8 +99,11 @@ class _Upload:
         await self.intake.write(data)
 
     async def finish(self) -> None:
-        _refuse_other_formats(self.head)
-        await self._decode(self.head)
+        if self.head:  # a file of a few bytes
+            self._look_at(self.head)
+            await self._unpack(self.head)
+        if self.unpacker is not None:
+            self.unpacker.finish()
         await self.intake.write(self.transcoder.finish())
 
 
@@ -131,6 +153,8 @@ async def _receive(request: web.Request, transcoder: Transcoder, task: Task) -> 
         await intake.accept()
     except BaseException as error:
         await intake.abandon()
+        if isinstance(error, PackingError):
+            raise ApiError(400, str(error), _CLOSE) from None
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise ApiError(507, "The server's disk is full; try again later", _CLOSE) from error
         raise
@@ -153,9 +177,7 @@ def _options(request: web.Request) -> tuple[Transcoder, bool]:
 
 async def _read_body(request: web.Request, upload: _Upload) -> None:
     content_type = request.content_type if "Content-Type" in request.headers else ""
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise ApiError(415, f"Compressed uploads are not taken; {_usage(request)}", _CLOSE)
-    chunks = _chunks(request)
+    chunks = _unpacked(request, _chunks(request))
     if content_type == "multipart/form-data":
         try:
             await _read_form(request, chunks, upload)
@@ -215,16 +237,32 @@ async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
         yield chunk
 
 
+async def _unpacked(request: web.Request, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The body without its Content-Encoding (RFC 9110, section 8.4). Raises `ApiError` 415."""
+    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    packing = coding.removeprefix("x-")
+    if coding == "identity":
+        async for chunk in chunks:
+            yield chunk
+        return
+    if packing not in PACKINGS:
+        raise ApiError(
+            415,
+            f"Content-Encoding {coding[:40]} is not taken, only gzip and zstd; {_usage(request)}",
+            {**_CLOSE, "Accept-Encoding": ", ".join(PACKINGS)},
+        )
+    unpacker = Unpacker(packing)
+    async for chunk in chunks:
+        pieces = unpacker.feed(chunk)
+        while piece := await asyncio.to_thread(next, pieces, b""):
+            yield piece
+    unpacker.finish()
+
+
 def _raw_filename(request: web.Request) -> str:
     """The name of a raw body, if the path or the query has one; never used as a path."""
     name = request.match_info.get("filename") or request.query.get("filename", "")
     return name.replace("\\", "/").rpartition("/")[2] or "upload.csv"
-
-
-def _refuse_other_formats(head: bytes) -> None:
-    for magic, message in _NOT_CSV.items():
-        if head.startswith(magic):
-            raise ApiError(415, message, _CLOSE)
 
 
 def _too_large(limit: int) -> ApiError:

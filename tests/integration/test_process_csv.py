@@ -368,12 +368,9 @@ async def test_a_file_of_exactly_the_largest_size_is_taken(start_service: StartS
         ([b"Content-Type: application/json"], b"{}", "curl"),
         ([b"Content-Type: multipart/mixed; boundary=XX"], form(EXAMPLE), "curl"),
         ([b"Content-Type: text/html"], b"<html>", "curl"),
-        ([CSV, b"Content-Encoding: gzip"], b"\x1f\x8b\x08\0", "ompressed"),
-        ([FORM, b"Content-Encoding: br"], form(EXAMPLE), "ompressed"),
-        ([CSV], b"\x1f\x8b\x08" + b"\0" * 20, "gunzip"),
-        ([CSV], b"\x28\xb5\x2f\xfd" + b"\0" * 20, "zstd"),
+        ([FORM, b"Content-Encoding: br"], form(EXAMPLE), "gzip and zstd"),
+        ([CSV, b"Content-Encoding: gzip, zstd"], EXAMPLE, "gzip and zstd"),
         ([CSV], b"PK\x03\x04" + b"\0" * 20, "save it as CSV"),
-        ([FORM], form(b"\x1f\x8b\x08" + b"\0" * 20), "gunzip"),
         ([FORM], form(b"PK\x03\x04" + b"\0" * 20), "save it as CSV"),
     ],
 )
@@ -385,10 +382,13 @@ async def test_what_is_no_csv_is_answered_415_with_what_to_do(
     assert expected in message
 
 
-@pytest.mark.parametrize("magic", [b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"])
+@pytest.mark.parametrize(
+    ("magic", "expected"),
+    [(b"\x1f\x8b\x08", 400), (b"\x28\xb5\x2f\xfd", 400), (b"PK\x03\x04", 415)],
+)
 @pytest.mark.parametrize("in_form", [False, True])
 async def test_what_is_no_csv_is_known_however_it_arrives(
-    service: Service, monkeypatch: pytest.MonkeyPatch, magic: bytes, in_form: bool
+    service: Service, monkeypatch: pytest.MonkeyPatch, magic: bytes, expected: int, in_form: bool
 ) -> None:
     async def read_one_byte(self: aiohttp.StreamReader) -> bytes:
         return await self.read(1)
@@ -396,7 +396,7 @@ async def test_what_is_no_csv_is_known_however_it_arrives(
     monkeypatch.setattr(aiohttp.StreamReader, "readany", read_one_byte)
     whole = request(form(magic + b"xy"), FORM) if in_form else request(magic + b"xy", CSV)
     status, _, _ = await refused(service, whole)
-    assert status == 415
+    assert status == expected
 
 
 @pytest.mark.parametrize("host", [b"a b:c", b"", b"[", b"x:99999999", b"\x7f"])
