@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from plays_service.api.events import get_events
 from plays_service.api.health import get_health, get_ready
 from plays_service.api.results import get_result
 from plays_service.api.tasks import delete_task, get_task
@@ -22,6 +23,7 @@ def add_routes(app: web.Application) -> None:
             web.put("/process_csv/{filename}", process_csv, **expect),  # where the URL ends in /
             web.get("/result/{task_id}", get_result),
             web.get("/tasks/{task_id}", get_task),
+            web.get("/tasks/{task_id}/events", get_events),
             web.delete("/tasks/{task_id}", delete_task),
             web.get("/health", get_health),
             web.get("/ready", get_ready),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,15 +38,25 @@ async def delete_task(request: web.Request) -> web.Response:
 
 def describe(task: Task) -> dict[str, Any]:
     """The task as JSON: times in ISO 8601, links to what can be fetched."""
-    links = {"self": f"/tasks/{task.id}"}
+    links = {"self": f"/tasks/{task.id}", "events": f"/tasks/{task.id}/events"}
     if task.state is not State.REVOKED:
         links["result"] = f"/result/{task.id}"
     return task.to_json() | {
         "created": _iso(task.created),
         "started": _iso(task.started),
         "finished": _iso(task.finished),
+        "seconds_left": _seconds_left(task),
         "links": links,
     }
+
+
+def _seconds_left(task: Task) -> float | None:
+    """An estimate: what is left takes as long, for its share, as what is done has taken."""
+    if task.has_ended:
+        return 0.0
+    if task.started is None or not task.progress:
+        return None
+    return round((time.time() - task.started) * (1 - task.progress) / task.progress, 1)
 
 
 def _iso(seconds: float | None) -> str | None:

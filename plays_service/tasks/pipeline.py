@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline", "Progress"]
 
-#: Told the fraction that is done, 0..1, and what the segments read so far have found.
-Progress = Callable[[float, Summary], None]
+#: Told the fraction that is done, 0..1, how many segments are read, and what they have found.
+Progress = Callable[[float, int, Summary], None]
 
 #: Partials that are combined into one while others are still to come.
 _COMBINED: Final = 8
@@ -50,6 +50,7 @@ class Pipeline:
         self._growth = growth
         self._progress = progress
         self._summary = Summary()
+        self._segments = 0
 
     async def run(self) -> Summary:
         """What was found; with an error (the first bad record of the file) there is no result.
@@ -88,6 +89,8 @@ class Pipeline:
                 fsync=work.fsync,
             )
         )
+        self._segments, self._summary = 1, summary
+        self._report(_MERGE_DONE)
         return summary
 
     async def _read_dialect(self) -> Dialect:
@@ -109,11 +112,15 @@ class Pipeline:
         async with reader.readings() as readings:
             async for path, reading in readings:
                 self._summary = self._summary.then(reading.summary)
-                self._progress(self._fraction(reading.end), self._summary)
+                self._segments += 1
+                self._report(self._fraction(reading.end))
                 if self._summary.error is not None:
                     break
                 await partials.add(path)
         return partials.paths
+
+    def _report(self, fraction: float) -> None:
+        self._progress(fraction, self._segments, self._summary)
 
     def _fraction(self, done: int) -> float:
         return _SEGMENTS_DONE * done / self._growth.size if self._growth.is_whole else 0.0
@@ -147,7 +154,7 @@ class Pipeline:
             async for done, count in merged:
                 groups += count
                 share_done = (_MERGE_DONE - _SEGMENTS_DONE) * done / len(calls)
-                self._progress(_SEGMENTS_DONE + share_done, self._summary)
+                self._report(_SEGMENTS_DONE + share_done)
         await asyncio.to_thread(_unlink, partials)  # the result needs as much disk again
         await self._write(runs)
         return groups
@@ -163,7 +170,7 @@ class Pipeline:
         async with _in_order(calls) as written:
             async for done, _ in written:
                 share_done = (1 - _MERGE_DONE) * done / (len(calls) + 1)
-                self._progress(_MERGE_DONE + share_done, self._summary)
+                self._report(_MERGE_DONE + share_done)
         await self._call(partial(aggregation.publish, temporary, work.result, fsync=work.fsync))
 
 

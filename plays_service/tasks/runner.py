@@ -149,6 +149,7 @@ class TaskRunner:
             await asyncio.to_thread(self.store.mark_started, task, started)
             if task.state is State.PENDING:  # it may have ended meanwhile
                 task.state = State.STARTED
+                task.changed.send()
 
     async def cancel(self, task: Task) -> bool:
         """End a task as REVOKED; False where it has ended already. Raises `OSError`.
@@ -223,6 +224,7 @@ class TaskRunner:
         def begin() -> None:
             if task.started is None and not task.has_ended:
                 task.started = time.time()
+                task.changed.send()
 
         def start(function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
             begin()
@@ -271,6 +273,7 @@ class TaskRunner:
             task.state, task.message, task.finished = end.state, end.message, end.finished
             task.started, task.progress = end.started, end.progress
         task.ended.set()
+        task.changed.send()
         _log.info("task %s: %s", task.id, state)
         return True
 
@@ -302,9 +305,11 @@ async def _in_thread(functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
     return await asyncio.to_thread(run_all, functions)
 
 
-def _reporter(task: Task) -> Callable[[float, Summary], None]:
-    def report(progress: float, summary: Summary) -> None:
+def _reporter(task: Task) -> Callable[[float, int, Summary], None]:
+    def report(progress: float, segments: int, summary: Summary) -> None:
         task.progress = max(task.progress, progress)
+        task.segments = segments
+        task.changed.send()
         if summary.error is None:
             task.count(summary)
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from plays_service.aggregation import CsvError, Summary
+from plays_service.tasks.signal import Signal
 
 __all__ = ["ENDED", "State", "Task"]
 
@@ -48,6 +49,8 @@ class Task:
     skipped: int = 0
     errors: tuple[CsvError, ...] = ()  #: the first of the skipped
     error: CsvError | None = None
+    segments: int = 0  #: read so far
+    changed: Signal = field(default_factory=Signal, repr=False)
     ended: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     ending: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)  #: one end only
 
@@ -87,6 +90,7 @@ class Task:
             "started": self.started,
             "finished": self.finished,
             "progress": round(self.progress, 4),
+            "segments": self.segments,
             "rows": self.rows,
             "groups": self.groups,
             "skipped": self.skipped,
@@ -109,6 +113,7 @@ class Task:
             started=fields["started"],
             finished=fields["finished"],
             progress=fields["progress"],
+            segments=fields["segments"],
             rows=fields["rows"],
             groups=fields["groups"],
             skipped=fields["skipped"],

@@ -24,7 +24,8 @@ from tests.integration.conftest import (
 HEADER: bytes = b"Song,Date,Number of Plays\n"
 FIELDS: list[str] = [
     "task_id", "state", "message", "filename", "bytes", "encoding", "on_error", "created",
-    "started", "finished", "progress", "rows", "groups", "skipped", "errors", "error", "links",
+    "started", "finished", "progress", "segments", "seconds_left", "rows", "groups", "skipped",
+    "errors", "error", "links",
 ]  # fmt: skip
 #: Of about 200 segments of 4 KiB.
 LARGE: bytes = HEADER + b"".join(
@@ -55,8 +56,13 @@ async def test_a_task_that_succeeded_tells_everything(service: Service) -> None:
     expected = {
         "task_id": task_id, "state": "SUCCESS", "message": "None", "filename": "mine.csv",
         "bytes": len(EXAMPLE), "encoding": "UTF-8", "on_error": "fail", "progress": 1.0,
+        "segments": 1, "seconds_left": 0.0,
         "rows": 7, "groups": 4, "skipped": 0, "errors": [], "error": None,
-        "links": {"self": f"/tasks/{task_id}", "result": f"/result/{task_id}"},
+        "links": {
+            "self": f"/tasks/{task_id}",
+            "events": f"/tasks/{task_id}/events",
+            "result": f"/result/{task_id}",
+        },
     }  # fmt: skip
     assert task == expected | {name: task[name] for name in ("created", "started", "finished")}
 
