@@ -128,7 +128,7 @@ async def test_a_running_task_can_be_cancelled_and_its_files_go(
         assert answer.status == 200
         cancelled = await answer.json()
     assert cancelled["state"] == "REVOKED"
-    assert cancelled["links"] == {"self": f"/tasks/{task_id}"}
+    assert sorted(cancelled["links"]) == ["events", "self"]
     gate.open()
     await service.holds_only_ended_tasks()
     assert await service.task(task_id) == cancelled
