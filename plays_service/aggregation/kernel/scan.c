@@ -569,7 +569,7 @@ take_indexed(pk_scan *scan, size_t count, size_t limit, bool three_fields, bool 
 {
     pk_buffer *buffer = &scan->buffer;
     const pk_dialect dialect = scan->dialect;
-    const bool ascii = scan->ascii;
+    const bool utf8 = scan->utf8;
     const uint64_t moves = buffer->moves;
     size_t slot = 0;
     while (buffer->position < limit) {
@@ -592,7 +592,7 @@ take_indexed(pk_scan *scan, size_t count, size_t limit, bool three_fields, bool 
             break;
         }
         bool valid = kind == WHOLE;
-        if (PK_UNLIKELY(!ascii) && valid) {
+        if (PK_UNLIKELY(!utf8) && valid) {
             valid = pk_is_utf8(bytes + from, record.next - from);
         }
         pk_status status = PK_OK;
@@ -625,7 +625,11 @@ take_window(pk_scan *scan, size_t window_end, size_t limit)
     const pk_buffer *buffer = &scan->buffer;
     const pk_dialect *dialect = &scan->dialect;
     size_t count = pk_index(buffer->bytes, buffer->position, window_end, dialect->delimiter,
-                            dialect->line_end, scan->index, &scan->ascii);
+                            dialect->line_end, scan->index, &scan->utf8);
+    if (!scan->utf8 && count > 0) { /* not ASCII: one look at all of it, instead of at each record */
+        size_t from = buffer->position;
+        scan->utf8 = pk_is_utf8(buffer->bytes + from, scan->index[count - 1] - from);
+    }
     if (dialect->fields != 3) {
         return take_indexed(scan, count, limit, false, false);
     }

@@ -41,7 +41,7 @@ typedef struct {
     pk_dialect dialect;
     uint64_t end;
     bool skip_errors;
-    bool ascii; /* all of what is indexed */
+    bool utf8; /* all of what is indexed, as far as its last position */
     uint32_t *index;
     size_t index_size;
     uint64_t memo_offset; /* see close_quote */

@@ -108,6 +108,12 @@ pk_is_utf8(const uint8_t *text, size_t length)
 {
     const uint8_t *end = text + length;
     while (text < end) {
+        if (end - text >= 32 &&
+            ((pk_load64(text) | pk_load64(text + 8) | pk_load64(text + 16) | pk_load64(text + 24)) &
+             0x80 * 0x0101010101010101ULL) == 0) {
+            text += 32;
+            continue;
+        }
         if (end - text >= 8 && (pk_load64(text) & 0x80 * 0x0101010101010101ULL) == 0) {
             text += 8;
             continue;
