@@ -37,6 +37,7 @@ WORKDIR /tests
 RUN cp -r /opt/package/. /opt/plays/ && chmod 1777 .
 COPY pyproject.toml README.md ./
 COPY docs docs
+COPY benchmarks benchmarks
 COPY tests tests
 ENV PATH=/opt/plays/bin:$PATH
 USER 10001:10001
