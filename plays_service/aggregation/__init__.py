@@ -28,24 +28,20 @@ from plays_service.aggregation.publish import publish
 from plays_service.aggregation.small import aggregate_small, merge_small
 from plays_service.aggregation.summary import ERRORS_KEPT, Reading, Segment, Source, Summary
 from plays_service.aggregation.transcode import EncodingError, Transcoder
-from plays_service.aggregation.unpack import PACKINGS, PackingError, Unpacker
 
 __all__ = [
     "ENGINES",
     "ERRORS_KEPT",
-    "PACKINGS",
     "PARTITIONS",
     "CsvError",
     "Dialect",
     "EncodingError",
     "EngineError",
-    "PackingError",
     "Reading",
     "Segment",
     "Source",
     "Summary",
     "Transcoder",
-    "Unpacker",
     "aggregate_file",
     "aggregate_segment",
     "aggregate_small",

@@ -1,4 +1,7 @@
-"""Compressed uploads: gzip (RFC 1952) and Zstandard (RFC 8878), unpacked as they arrive."""
+"""Compressed uploads: gzip (RFC 1952) and Zstandard (RFC 8878), unpacked as they arrive.
+
+Not among the names of the package: workers do without these libraries.
+"""
 
 from __future__ import annotations
 

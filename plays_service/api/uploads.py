@@ -10,7 +10,8 @@ from typing import Final
 
 from aiohttp import ClientError, HttpVersion11, web
 
-from plays_service.aggregation import PACKINGS, EncodingError, PackingError, Transcoder, Unpacker
+from plays_service.aggregation import EncodingError, Transcoder
+from plays_service.aggregation.unpack import PACKINGS, PackingError, Unpacker
 from plays_service.api.context import RUNNER, SETTINGS, UPLOADS
 from plays_service.api.errors import ApiError
 from plays_service.api.health import refuse_uploads
