@@ -21,7 +21,7 @@ __all__ = ["Intake"]
 #: Bytes that are collected before they are written: less costs more hops between threads, and more
 #: costs memory for each upload (twice this). Smaller inputs touch the disk only when they become a
 #: task.
-_WRITE_SIZE: Final = 512 << 10
+_WRITE_SIZE: Final = 256 << 10
 #: Pieces smaller than this are copied together: many tiny ones take much more memory than bytes.
 _PIECE_SIZE: Final = 16 << 10
 #: `fallocate` (2), with which a file keeps its size while it gets its room.
