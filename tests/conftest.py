@@ -55,7 +55,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[str]:
     try:
         yield use_engine(request.param)
     except EngineError as error:
-        pytest.skip(str(error))
+        pytest.skip(str(error))  # CI makes sure of the extension before it runs the tests
     finally:
         use_engine("auto")
 

@@ -7,6 +7,7 @@ results, byte for byte, and read each other's files.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -115,7 +116,7 @@ def _pick(wanted: str) -> ModuleType:
     if wanted == "pure":
         return pure
     try:
-        from plays_service.aggregation import native  # noqa: PLC0415 -- it may not be built
+        return import_module("plays_service.aggregation.native")
     except ImportError as error:
         if wanted == "auto":
             return pure
@@ -123,7 +124,6 @@ def _pick(wanted: str) -> ModuleType:
             "the native engine is not here: install the package where there is a C compiler, "
             "without PLAYS_NO_EXTENSIONS, or let PLAYS_ENGINE be auto"
         ) from error
-    return native
 
 
 _engine = _pick("auto")

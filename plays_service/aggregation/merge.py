@@ -12,6 +12,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Final, Self
 
 from plays_service.aggregation.groupfile import Group, GroupFile, GroupFileWriter
@@ -87,10 +88,15 @@ class _RunWriter:
         self.file.__enter__()
         return self
 
-    def __exit__(self, *error: object) -> None:
-        if error[0] is None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
             self._flush()
-        self.file.__exit__(*error)  # type: ignore[arg-type]
+        self.file.__exit__(kind, error, traceback)
 
     def add(self, merged: Groups) -> None:
         for (song, date), total in merged.totals.items():

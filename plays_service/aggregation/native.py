@@ -39,6 +39,9 @@ __all__ = [
 #: enough that a table of that many new groups costs little.
 SAMPLE_ROWS: Final = 1 << 16
 
+#: In place of a range's size: the merge's output is a partial again, by partition.
+_INTO_PARTITIONS: Final = 0
+
 #: Kinds of bad records, as scan.h has them; of any other the values are bad.
 _TOO_LONG: Final = 1
 _NEVER_CLOSED: Final = 2
@@ -99,34 +102,12 @@ def merge_partitions(
     partials: Sequence[Path], partitions: range, run: Path, seed: int, memory: int
 ) -> int:
     """See `engine.merge_partitions`."""
-    with _temporary(run) as temporary, _damage_named(partials):
-        groups, index, offset = _kernel.merge_partitions(
-            tuple(map(os.fsencode, partials)),
-            partitions.start,
-            partitions.stop,
-            os.fsencode(temporary),
-            seed,
-            memory,
-            range_size(memory),
-        )
-        _publish(temporary, run, index, offset, {"groups": groups})
-    return groups
+    return _merge(partials, partitions, run, seed, memory, range_size(memory))
 
 
 def combine_partials(partials: Sequence[Path], partial: Path, seed: int, memory: int) -> int:
     """See `engine.combine_partials`."""
-    with _temporary(partial) as temporary, _damage_named(partials):
-        groups, index, offset = _kernel.merge_partitions(
-            tuple(map(os.fsencode, partials)),
-            0,
-            PARTITIONS,
-            os.fsencode(temporary),
-            seed,
-            memory,
-            0,
-        )
-        _publish(temporary, partial, index, offset, {"groups": groups})
-    return groups
+    return _merge(partials, range(PARTITIONS), partial, seed, memory, _INTO_PARTITIONS)
 
 
 def write_ranges(runs: Sequence[Path], ranges: range, result: Path, offset: int) -> None:
@@ -135,6 +116,24 @@ def write_ranges(runs: Sequence[Path], ranges: range, result: Path, offset: int)
         _kernel.write_ranges(
             tuple(map(os.fsencode, runs)), ranges.start, ranges.stop, os.fsencode(result), offset
         )
+
+
+def _merge(
+    partials: Sequence[Path], partitions: range, output: Path, seed: int, memory: int, span: int
+) -> int:
+    """Merge into ranges of ``span`` bytes, or `_INTO_PARTITIONS`; how many groups."""
+    with _temporary(output) as temporary, _damage_named(partials):
+        groups, index, offset = _kernel.merge_partitions(
+            tuple(map(os.fsencode, partials)),
+            partitions.start,
+            partitions.stop,
+            os.fsencode(temporary),
+            seed,
+            memory,
+            span,
+        )
+        _publish(temporary, output, index, offset, {"groups": groups})
+    return groups
 
 
 def _aggregate_large(

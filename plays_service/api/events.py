@@ -10,7 +10,7 @@ from aiohttp import web
 
 from plays_service.api.context import RUNNER, STOPPING, task_of
 from plays_service.api.tasks import describe
-from plays_service.tasks import Task
+from plays_service.api.waiting import wait_unless_stopping
 
 __all__ = ["get_events"]
 
@@ -37,20 +37,11 @@ async def get_events(request: web.Request) -> web.StreamResponse:
         await answer.write(f"event: task\ndata: {json.dumps(describe(task))}\n\n".encode())
         if ended:
             return answer
-        while not await changed_within(task, seen, stopping, _HEARTBEAT):
+        while task.changed.count == seen:
             if stopping.is_set():
                 return answer  # the client comes back by itself
-            await answer.write(b": nothing new\n\n")
+            await wait_unless_stopping(task.changed.wait(seen), stopping, _HEARTBEAT)
+            if task.changed.count == seen:
+                await answer.write(b": nothing new\n\n")
         if not task.has_ended:
             await asyncio.sleep(_PAUSE)
-
-
-async def changed_within(task: Task, seen: int, stopping: asyncio.Event, seconds: float) -> bool:
-    """Whether the task changes in time; False at once when the service stops."""
-    waits = [asyncio.ensure_future(task.changed.wait(seen)), asyncio.ensure_future(stopping.wait())]
-    try:
-        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
-    return task.changed.count > seen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from pathlib import Path, PurePath
@@ -13,6 +12,7 @@ from aiohttp import web
 
 from plays_service.api.context import RUNNER, STOPPING, task_of
 from plays_service.api.errors import ApiError
+from plays_service.api.waiting import wait_unless_stopping
 from plays_service.tasks import State, Task
 
 __all__ = ["get_result"]
@@ -45,7 +45,7 @@ async def get_result(request: web.Request) -> web.StreamResponse:
     task = task_of(request)
     seconds = _wait_seconds(request)
     if seconds and not task.has_ended:
-        await _wait_for_end(task, request.app[STOPPING], seconds)
+        await wait_unless_stopping(task.ended.wait(), request.app[STOPPING], seconds)
     if task.state is State.SUCCESS:
         return await _file_response(request, task)
     if task.has_ended:
@@ -116,13 +116,3 @@ def _wait_seconds(request: web.Request) -> float:
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
         raise ApiError(400, "wait must be a number of seconds, such as ?wait=30 (at most 60)")
     return min(float(text), LONGEST_WAIT)
-
-
-async def _wait_for_end(task: Task, stopping: asyncio.Event, seconds: float) -> None:
-    """Return when the task has ended, the service stops, or the time is over."""
-    waits = [asyncio.ensure_future(task.ended.wait()), asyncio.ensure_future(stopping.wait())]
-    try:
-        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()

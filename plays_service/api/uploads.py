@@ -84,8 +84,7 @@ class _Upload:
         if self.unpacker is None:
             await self._decode(data)
             return
-        pieces = self.unpacker.feed(data)
-        while piece := await asyncio.to_thread(next, pieces, b""):
+        async for piece in _pieces(self.unpacker, data):
             self.unpacked += len(piece)
             if self.unpacked > self.limit:  # a few bytes can become any number of them
                 raise _too_large(self.limit)
@@ -253,11 +252,22 @@ async def _unpacked(request: web.Request, chunks: AsyncIterator[bytes]) -> Async
             {**_CLOSE, "Accept-Encoding": ", ".join(PACKINGS)},
         )
     unpacker = Unpacker(packing)
+    limit = request.app[SETTINGS].max_upload_size
+    left = limit + _FORM_OVERHEAD
     async for chunk in chunks:
-        pieces = unpacker.feed(chunk)
-        while piece := await asyncio.to_thread(next, pieces, b""):
+        async for piece in _pieces(unpacker, chunk):
+            left -= len(piece)
+            if left < 0:  # what lies outside the file counts, too
+                raise _too_large(limit)
             yield piece
     unpacker.finish()
+
+
+async def _pieces(unpacker: Unpacker, data: bytes) -> AsyncIterator[bytes]:
+    """What ``data`` unpacks to, without stalling the loop."""
+    pieces = unpacker.feed(data)
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece
 
 
 def _raw_filename(request: web.Request) -> str:

@@ -153,15 +153,17 @@ def _write(file: int, pieces: Sequence[bytes | bytearray]) -> None:
 def _reserve(file: int, size: int) -> None:
     """Reserve disk for a file without changing its size. Raises `OSError` where there is none.
 
-    Does nothing where the system or the file system cannot.
+    Where the system or the file system cannot reserve, it only looks whether there is room.
     """
-    fallocate = getattr(ctypes.CDLL(None, use_errno=True), "fallocate", None)
-    if size <= 0 or fallocate is None:
+    if size <= 0:
         return
     disk = os.fstatvfs(file)
     if size > disk.f_bavail * disk.f_frsize:
         # fallocate would take all there is before it says so, and everybody else's writes fail
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    fallocate = getattr(ctypes.CDLL(None, use_errno=True), "fallocate", None)
+    if fallocate is None:
+        return
     if fallocate(file, _KEEP_SIZE, ctypes.c_int64(0), ctypes.c_int64(size)) != 0:
         number = ctypes.get_errno()
         if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

@@ -39,7 +39,7 @@ _SWEEP_AT_LEAST_EVERY: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class _EarlyRun:
+class _PipelineRun:
     """A pipeline that runs while its input may still grow."""
 
     growth: Growth
@@ -70,7 +70,7 @@ class TaskRunner:
         self._disk = Batcher(_in_thread, hops=hops, most=most)
         self._short = Batcher(self._call_short, hops=settings.workers, most=_SHORT_TOGETHER)
         self._running: dict[UUID, asyncio.Task[None]] = {}
-        self._early: dict[UUID, _EarlyRun] = {}  # of tasks that are to be
+        self._early: dict[UUID, _PipelineRun] = {}  # of tasks that are to be
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -95,7 +95,7 @@ class TaskRunner:
 
     def begin(self, task: Task, size: int) -> None:
         """Run the pipeline on an input of which ``size`` bytes are on disk so far."""
-        self._early[task.id] = early = self._run_early(task, size)
+        self._early[task.id] = early = self._start_pipeline(task, size)
         early.growth.grow(size)
 
     def grow(self, task: Task, size: int) -> None:
@@ -113,6 +113,8 @@ class TaskRunner:
         """
         early = self._early.get(task.id)
         if early is not None and early.summary is not None:
+            # The task must have ended before it is one: its input was not written to the end, and
+            # a restart would find less in it than was sent.
             task.fail(early.summary)
         await asyncio.to_thread(self.store.accept, task)
         self._early.pop(task.id, None)
@@ -185,10 +187,10 @@ class TaskRunner:
         """How often workers died and were replaced."""
         return self._pool.restarts
 
-    def _run_soon(self, task: Task, early: _EarlyRun | None, size: int) -> None:
-        early = early or self._run_early(task, size)
-        early.growth.finish(size)
-        running = asyncio.create_task(self._run(task, early.running), name=f"task {task.id}")
+    def _run_soon(self, task: Task, run: _PipelineRun | None, size: int) -> None:
+        run = run or self._start_pipeline(task, size)
+        run.growth.finish(size)
+        running = asyncio.create_task(self._run(task, run.running), name=f"task {task.id}")
         self._running[task.id] = running
         running.add_done_callback(lambda _: self._running.pop(task.id, None))
 
@@ -215,10 +217,10 @@ class TaskRunner:
             else:
                 await self._end_surely(task, State.SUCCESS, "None")
 
-    def _run_early(self, task: Task, size: int) -> _EarlyRun:
+    def _start_pipeline(self, task: Task, size: int) -> _PipelineRun:
         growth = Growth()
         pipeline = Pipeline(self._caller(task, size), self._work(task), growth, _reporter(task))
-        return _EarlyRun(growth, asyncio.create_task(pipeline.run(), name=f"pipeline {task.id}"))
+        return _PipelineRun(growth, asyncio.create_task(pipeline.run(), name=f"pipeline {task.id}"))
 
     def _caller(self, task: Task, size: int) -> Call:
         def begin() -> None:

@@ -3,10 +3,10 @@
 ::
 
     <data_dir>/tasks/<id>/task.json                 the state; before that there is no task yet
-                         /started                   empty; its time is when a worker began
-                         /input.csv                 from the first byte on, until the task has ended
-                         /work/                     partials, runs; until the task has ended
-                         /result.csv                from SUCCESS on
+                         started                    empty; its time is when a worker began
+                         input.csv                  from the first byte on, until the task has ended
+                         work/                      partials, runs; until the task has ended
+                         result.csv                 from SUCCESS on
     <data_dir>/trash/                               removed, not yet deleted
     <data_dir>/set_aside/                           what start-up could not make sense of
 

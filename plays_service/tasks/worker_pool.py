@@ -23,6 +23,10 @@ __all__ = ["WorkerDiedError", "WorkerPool"]
 _log = logging.getLogger(__name__)
 R = TypeVar("R")
 
+#: Files that a worker may have open, where the system allows it. Without end is not allowed
+#: everywhere, not even where the limit is said to be that.
+_OPEN_FILES: Final = 65536
+
 #: How often a call may lose its worker before it is given up.
 ATTEMPTS: Final = 3
 
@@ -96,10 +100,17 @@ def _name(function: Callable[..., Any]) -> str:
 
 def _start_worker(engine: str) -> None:
     use_engine(engine)
-    # a merge has all partials open, and a huge file has thousands
-    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    _raise_file_limit()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; we stop them
     threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _raise_file_limit() -> None:
+    """A merge has all partials open, and a huge file has thousands."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _die_with_parent() -> None:

@@ -22,7 +22,8 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
     (void)argv;
-    if (PyImport_AppendInittab("_kernel", PyInit__kernel) < 0) {
+    /* under its full name, so that the package finds it as if it were its own */
+    if (PyImport_AppendInittab("plays_service.aggregation._kernel", PyInit__kernel) < 0) {
         abort();
     }
     Py_InitializeEx(0);

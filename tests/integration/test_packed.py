@@ -102,6 +102,21 @@ async def test_a_bomb_does_not_go_off(start_service: StartService, packing: str)
 
 
 @each_packing
+async def test_a_bomb_beside_the_file_does_not_go_off_either(
+    start_service: StartService, packing: str
+) -> None:
+    service = await start_service(max_upload_size=MIB)
+    note = b'--x\r\nContent-Disposition: form-data; name="note"\r\n\r\n' + b" " * (50 * MIB)
+    file = b'\r\n--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+    body = PACK[packing](note + file + EXAMPLE + b"\r\n--x--\r\n")
+    form = b"Content-Type: multipart/form-data; boundary=x"
+    coding = b"Content-Encoding: " + packing.encode()
+    status, _, answer = split_answer(await service.raw(request(body, form, coding)))
+    assert status == 413, answer
+    await service.holds_no_tasks()
+
+
+@each_packing
 async def test_half_a_packed_file_is_refused(service: Service, packing: str) -> None:
     data = PACK[packing](EXAMPLE)
     for size in (5, len(data) // 2, len(data) - 1):

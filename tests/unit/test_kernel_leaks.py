@@ -9,7 +9,8 @@ import pytest
 
 pytest.importorskip("plays_service.aggregation._kernel")
 
-#: Run alone, so that nothing else makes the process larger. Prints bytes per round.
+#: Run alone, so that nothing else makes the process larger. Prints bytes per round, of those
+#: rounds that added the least: a leak is in all of them, what the interpreter does is not.
 SCRIPT = r"""
 import sys
 from pathlib import Path
@@ -42,16 +43,18 @@ with TemporaryDirectory() as name:
     native.SAMPLE_ROWS = 1000
     for _ in range(30):
         work(folder)
-    before = resident()
-    for _ in range(ROUNDS):
-        work(folder)
-    print((resident() - before) // ROUNDS)
+    sizes = [resident()]
+    for _ in range(4):
+        for _ in range(ROUNDS):
+            work(folder)
+        sizes.append(resident())
+    print(min(after - before for before, after in zip(sizes, sizes[1:])) // ROUNDS)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_many_runs_leave_the_process_as_large_as_it_was() -> None:
-    rounds = 150
+    rounds = 75
     grown = subprocess.run(
         [sys.executable, "-c", SCRIPT.replace("ROUNDS", str(rounds))],
         check=True,

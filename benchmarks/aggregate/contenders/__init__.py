@@ -16,8 +16,8 @@ class Entry:
     """One contender."""
 
     name: str
-    library: str
-    variant: str  #: of several ways with one library
+    product: str
+    variant: str  #: of several ways with one product
     module: str
     package: str  #: whose version is shown; none: the standard library
     keeps_order: bool  #: groups come in order of first appearance
@@ -42,14 +42,14 @@ class Entry:
     @property
     def title(self) -> str:
         """``DuckDB, ordered``."""
-        return f"{self.library}, {self.variant}" if self.variant else self.library
+        return f"{self.product}, {self.variant}" if self.variant else self.product
 
     @property
     def full_title(self) -> str:
         """``DuckDB 2.0.0, ordered``."""
         if self.ours or not self.version:
             return self.title
-        return self.title.replace(self.library, f"{self.library} {self.version}")
+        return self.title.replace(self.product, f"{self.product} {self.version}")
 
 
 _PACKAGE: Final = "plays-service"
