@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import re
@@ -54,7 +55,7 @@ class Service:
     ) -> str:
         """Upload as a form; the id of the task."""
         form = aiohttp.FormData()
-        form.add_field("file", data, filename=filename, content_type="text/csv")
+        form.add_field("file", io.BytesIO(data), filename=filename, content_type="text/csv")
         async with self.client.post("/process_csv", data=form, params=params) as answer:
             assert answer.status == 200, await answer.text()
             task_id: str = (await answer.json())["task_id"]

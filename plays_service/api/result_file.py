@@ -1,0 +1,149 @@
+"""The file of a result as HTTP sends it: whole, in parts, packed (RFC 9110)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from pathlib import Path, PurePath
+from typing import Final
+from urllib.parse import quote
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+
+from plays_service.api.compression import coding_of, compress, send_compressed
+from plays_service.api.errors import ApiError
+
+__all__ = ["file_response"]
+
+#: Bytes of a result that is read faster than another thread is asked to.
+_SMALL: Final = 64 << 10
+#: Bytes of a result below which packing it spares no packet.
+_WORTH_PACKING: Final = 1400
+#: Headers with which a client asks for a part, or for the rest, of what it has as it is.
+_PARTS: Final = frozenset({"Range", "If-Range", "If-Match", "If-Unmodified-Since"})
+#: Headers with which a client may get something else than all of it.
+_CONDITIONS: Final = _PARTS | {"If-None-Match", "If-Modified-Since"}
+#: Characters of a file name that a download keeps: clients take headers of 8 KiB at most.
+_LONGEST_STEM: Final = 200
+
+
+async def file_response(request: web.Request, path: Path, filename: str) -> web.StreamResponse:
+    """All of the result, a part of it, or packed, as is asked; ``filename`` is the upload's.
+
+    Raises `ApiError` 404 where it is gone, and 416.
+    """
+    headers = {
+        "Content-Type": "text/csv; charset=utf-8",
+        "Content-Disposition": _content_disposition(filename),
+        "Vary": "Accept-Encoding",
+    }
+    try:
+        about = _about(path)
+        coding = _coding_for(request, about.st_size)
+        if about.st_size <= _SMALL and not any(name in request.headers for name in _CONDITIONS):
+            return _small_response(path, headers, coding)
+        if coding is not None:
+            return await _packed_response(request, path, headers, coding)
+    except FileNotFoundError:
+        raise ApiError(404, "The result is gone from the server; upload the file again") from None
+    if _is_for_another(request, _tag(about, None)):
+        return _WholeFileResponse(path, headers=headers)
+    _check_range(request, about.st_size)
+    return web.FileResponse(path, headers=headers)
+
+
+def _about(path: Path) -> os.stat_result:
+    return path.stat()  # on the event loop: a hop to a thread takes ten times as long
+
+
+def _is_for_another(request: web.Request, tag: str) -> bool:
+    """Whether the range is of something else (RFC 9110, section 13.1.5).
+
+    Dates in this header `FileResponse` knows, tags it does not.
+    """
+    condition = request.headers.get("If-Range", "").strip()
+    return condition.startswith(('"', "W/")) and condition != f'"{tag}"'
+
+
+class _WholeFileResponse(web.FileResponse):
+    """The file, whatever range is asked for."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        headers = request.headers.copy()
+        headers.pop("Range", None)
+        return await super().prepare(request.clone(headers=headers))
+
+
+def _coding_for(request: web.Request, size: int) -> str | None:
+    """The Content-Encoding of the result; None: as it is. Parts of it always go as they are."""
+    accepted = request.headers.get("Accept-Encoding")
+    if accepted is None or size < _WORTH_PACKING or any(n in request.headers for n in _PARTS):
+        return None
+    return coding_of(accepted)
+
+
+async def _packed_response(
+    request: web.Request, path: Path, headers: dict[str, str], coding: str
+) -> web.StreamResponse:
+    file = await asyncio.to_thread(path.open, "rb")
+    try:
+        answer = web.StreamResponse(headers=headers)
+        tag = _describe(answer, os.fstat(file.fileno()), coding)
+        if any(known.value in (tag, "*") for known in request.if_none_match or ()):
+            answer.set_status(304)
+        await answer.prepare(request)
+        if answer.status == 200 and request.method != "HEAD":
+            await send_compressed(answer, file, coding)
+    finally:
+        file.close()
+    return answer
+
+
+def _small_response(path: Path, headers: dict[str, str], coding: str | None) -> web.Response:
+    """What `FileResponse` answers when nothing is asked but the whole file, in one step."""
+    data = path.read_bytes()
+    response = web.Response(body=compress(data, coding) if coding else data, headers=headers)
+    _describe(response, path.stat(), coding)
+    response.headers["Accept-Ranges"] = "bytes"
+    return response
+
+
+def _describe(answer: web.StreamResponse, about: os.stat_result, coding: str | None) -> str:
+    """Say what a cache needs to know. Packed it is another thing: the tag of which is returned."""
+    tag = answer.etag = _tag(about, coding)
+    answer.last_modified = about.st_mtime
+    if coding is not None:
+        answer.headers["Content-Encoding"] = coding
+    return tag
+
+
+def _tag(about: os.stat_result, coding: str | None) -> str:
+    tag = f"{about.st_mtime_ns:x}-{about.st_size:x}"  # as `FileResponse` has it
+    return f"{tag}-{coding}" if coding else tag
+
+
+def _check_range(request: web.Request, size: int) -> None:
+    """Raise `ApiError` 416 (RFC 9110, section 15.5.17): `FileResponse` would, but not as JSON."""
+    if "If-Range" in request.headers:
+        return  # it may well make the range void
+    try:
+        start = request.http_range.start
+    except ValueError:
+        start = size
+    if start is not None and start >= size:
+        raise ApiError(
+            416,
+            f"The range lies beyond the {size} bytes of the result",
+            {"Content-Range": f"bytes */{size}"},
+        )
+
+
+def _content_disposition(filename: str) -> str:
+    """The header that offers the result for download (RFC 6266; RFC 8187 beyond ASCII)."""
+    plain = filename.removesuffix(".gz").removesuffix(".zst")
+    name = f"{PurePath(plain).stem[:_LONGEST_STEM] or 'upload'}-totals.csv"
+    fallback = re.sub(r'[^ -~]|["\\]', "_", name)
+    header = f'attachment; filename="{fallback}"'
+    return header if fallback == name else f"{header}; filename*=UTF-8''{quote(name, safe='')}"
