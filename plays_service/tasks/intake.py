@@ -8,6 +8,7 @@ import errno
 import os
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 from plays_service.tasks.work import SMALL
@@ -24,6 +25,10 @@ __all__ = ["Intake"]
 _WRITE_SIZE: Final = 256 << 10
 #: Pieces smaller than this are copied together: many tiny ones take much more memory than bytes.
 _PIECE_SIZE: Final = 16 << 10
+#: Bytes after which the disk is asked to make sure of them, where it must in the end.
+_SYNC_SIZE: Final = 64 << 20
+#: One thread: a disk is not faster for being asked twice, and other threads must not wait for it.
+_SYNCER: Final = ThreadPoolExecutor(1, "sync")
 #: `fallocate` (2), with which a file keeps its size while it gets its room.
 _KEEP_SIZE: Final = 1
 
@@ -45,6 +50,8 @@ class Intake:
         self._collected = 0  # bytes in them
         self._written = 0  # bytes on disk
         self._writing: asyncio.Future[None] | None = None
+        self._synced = 0  # bytes that survive a power cut, once this is done:
+        self._syncing: asyncio.Future[None] | None = None
 
     def expect(self, size: int) -> None:
         """Reserve the disk for about so many bytes, when the first of them are written.
@@ -76,14 +83,15 @@ class Intake:
             return
         await self._flush()
         await self._finish_writing()
+        await self._finish_syncing()
         await asyncio.to_thread(os.ftruncate, self._file, self._written)  # frees what is reserved
         await self._close()
         await self._runner.accept(self._task, self._written)
 
     async def abandon(self) -> None:
         """Forget all of it: it becomes no task."""
-        if self._writing is not None:
-            await asyncio.wait([self._writing])
+        if under_way := [one for one in (self._writing, self._syncing) if one is not None]:
+            await asyncio.wait(under_way)
         await self._close()
         if self._on_disk:
             await self._runner.abandon(self._task)
@@ -105,6 +113,9 @@ class Intake:
             self._on_disk = True
         pieces, self._pieces = self._pieces, []
         size, self._collected = self._collected, 0
+        if self._syncing is None or self._syncing.done():
+            await self._finish_syncing()
+            self._sync(self._file)
         writing = asyncio.get_running_loop().run_in_executor(None, _write, self._file, pieces)
         self._writing = asyncio.ensure_future(self._note_written(writing, size))
 
@@ -121,6 +132,19 @@ class Intake:
         if self._writing is not None:
             await asyncio.shield(self._writing)
             self._writing = None
+
+    def _sync(self, file: int) -> None:
+        """Keep the disk busy while more comes: at the end there is little left to wait for."""
+        if self._runner.store.fsync and self._written - self._synced >= _SYNC_SIZE:
+            self._synced = self._written
+            loop = asyncio.get_running_loop()
+            self._syncing = loop.run_in_executor(_SYNCER, os.fdatasync, file)
+
+    async def _finish_syncing(self) -> None:
+        """Raises `OSError` where it failed: the system tells that only once."""
+        if self._syncing is not None:
+            await asyncio.shield(self._syncing)
+            self._syncing = None
 
     def _open(self) -> int:
         path = self._runner.store.begin(self._task)

@@ -56,7 +56,7 @@ class TaskStore:
         self._tasks = self._root / "tasks"
         self._trash = self._root / "trash"
         self._set_aside = self._root / "set_aside"
-        self._fsync = fsync
+        self.fsync = fsync  #: what is written must survive a power cut
         self._lock: int | None = None
 
     def open(self) -> None:
@@ -94,7 +94,7 @@ class TaskStore:
 
     def accept(self, task: Task) -> None:
         """Make what was begun a task. When this returns, the task survives the process."""
-        if self._fsync:
+        if self.fsync:
             with self.input_of(task).open("rb") as file:
                 os.fsync(file.fileno())
             sync_folder(self._tasks)
@@ -121,7 +121,7 @@ class TaskStore:
         path = self.folder(task) / "task.json"
         temporary = path.with_suffix(".json.tmp")
         temporary.write_text(json.dumps(task.to_json()), encoding="utf-8")
-        publish(temporary, path, fsync=self._fsync)
+        publish(temporary, path, fsync=self.fsync)
 
     def end(self, task: Task) -> None:
         """Write the task's last state, and clean where that takes no time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from plays_service.api import RUNNER
+from plays_service.tasks import intake
 from plays_service.tasks.work import SMALL
 from tests.integration.conftest import (
     MIB,
@@ -242,3 +244,44 @@ def _can_reserve(folder: Path) -> bool:
         )
     finally:
         path.unlink()
+
+
+async def test_the_disk_makes_sure_of_an_upload_while_it_comes(
+    start_service: StartService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    fdatasync = os.fdatasync
+
+    def sync(file: int) -> None:
+        fdatasync(file)
+        loop.call_soon_threadsafe(synced.set)
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    monkeypatch.setattr(intake, "_SYNC_SIZE", MIB)
+    service = await start_service(**SEGMENTS, fsync=True)
+    async with sending(service, len(HEADER) + 5 * MIB) as upload:
+        await upload.send(HEADER + BLOCK * 4)
+        await asyncio.wait_for(synced.wait(), 30)
+        await upload.send(BLOCK)
+        task_id = await upload.task_id()
+    assert await service.result(task_id) == RESULT_HEADER + b"%b,2020-01-01,%d\n" % (SONG, 5 * 4096)
+
+
+@pytest.mark.parametrize(("number", "expected"), [(errno.ENOSPC, 507), (errno.EIO, 500)])
+async def test_a_disk_that_cannot_make_sure_is_not_believed(
+    start_service: StartService, monkeypatch: pytest.MonkeyPatch, number: int, expected: int
+) -> None:
+    """The system tells of an error once; the sync at the end of the upload may well succeed."""
+
+    def fail(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    monkeypatch.setattr(intake, "_SYNC_SIZE", MIB)
+    service = await start_service(**SEGMENTS, fsync=True)
+    async with sending(service, len(HEADER) + 5 * MIB) as upload:
+        await upload.send(HEADER + BLOCK * 5)
+        status, _, body = await upload.answer()
+    assert status == expected, body
+    await service.holds_no_tasks()
