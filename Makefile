@@ -15,7 +15,7 @@ INSTALL_INPUTS := setup.cfg setup.py pyproject.toml $(wildcard plays_service/*/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test sanitize fuzz lint types format bench-aggregate bench-service image clean
+.PHONY: help run test sanitize fuzz lint types format bench-aggregate bench-service image image-test clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' Makefile | expand -t 18
@@ -59,6 +59,9 @@ bench-aggregate: $(BENCH)/.aggregate ## Measure the aggregation beside DuckDB, P
 
 bench-service: $(BENCH)/.service ## Measure the whole service beside the prototype's stack (needs RabbitMQ)
 	@$(BENCH)/bin/python -m benchmarks.service $(ARGS)
+
+image-test: $(VENV)/.test ## Build the image and try it in real containers (needs a Docker engine)
+	$(BIN)/python -m pytest --numprocesses=0 tests/image/check_image.py $(ARGS)
 
 image: ## Build the Docker image
 	$(DOCKER) build --tag $(IMAGE) \
