@@ -15,7 +15,7 @@ INSTALL_INPUTS := setup.cfg setup.py pyproject.toml $(wildcard plays_service/*/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test sanitize fuzz lint types format bench-aggregate bench-service image image-test clean
+.PHONY: help run test sanitize fuzz lint types format bench-aggregate bench-service dist dist-test release audit image image-test clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' Makefile | expand -t 18
@@ -60,6 +60,20 @@ bench-aggregate: $(BENCH)/.aggregate ## Measure the aggregation beside DuckDB, P
 bench-service: $(BENCH)/.service ## Measure the whole service beside the prototype's stack (needs RabbitMQ)
 	@$(BENCH)/bin/python -m benchmarks.service $(ARGS)
 
+dist: $(VENV)/.dist ## Build the sdist and a wheel for this machine into ./dist, and check their metadata
+	@rm -rf dist
+	$(BIN)/python -m build --quiet
+	$(BIN)/python -m twine check --strict dist/*
+
+dist-test: $(VENV)/.test dist ## Try what `make dist` builds in clean environments (PYTHONS='...': with these, too)
+	$(BIN)/python -m pytest --numprocesses=auto tests/packaging/check_packages.py $(ARGS)
+
+release: ## Commit and tag a version: make release VERSION=1.2.3
+	@$(PYTHON) tools/release.py make '$(VERSION)'
+
+audit: $(VENV)/.dist ## Look for known vulnerabilities in what the service depends on
+	$(BIN)/python -m pip_audit --skip-editable
+
 image-test: $(VENV)/.test ## Build the image and try it in real containers (needs a Docker engine)
 	$(BIN)/python -m pytest --numprocesses=0 tests/image/check_image.py $(ARGS)
 
@@ -89,6 +103,11 @@ $(VENV)/.lint: $(VENV)/.made $(INSTALL_INPUTS)
 	@echo 'Installing plays-service, its tests and its linters into $(VENV)'
 	@$(PIP) install --editable '.[lint, test]'
 	@touch $(VENV)/.run $(VENV)/.test $@
+
+$(VENV)/.dist: $(VENV)/.made setup.cfg
+	@echo 'Installing what builds and checks packages into $(VENV)'
+	@$(PIP) install --editable '.[dist]'
+	@touch $@
 
 $(BENCH)/.aggregate: $(BENCH)/.made $(INSTALL_INPUTS) benchmarks/aggregate/requirements.txt
 	@echo 'Installing plays-service and what it is compared with into $(BENCH)'

@@ -146,8 +146,15 @@ def plan_result(runs: Sequence[Path], result: Path, size: int) -> list[tuple[ran
     with result.open("wb") as file:
         file.write(RESULT_HEADER)
         if offset > start:
-            os.posix_fallocate(file.fileno(), start, offset - start)
+            _reserve(file.fileno(), start, offset - start)
     return plan
+
+
+def _reserve(file: int, start: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, start, size)
+    else:  # macOS: that there is no room will show when it is written
+        os.ftruncate(file, start + size)
 
 
 def write_ranges(runs: Sequence[Path], ranges: range, result: Path, offset: int) -> None:

@@ -138,7 +138,7 @@ class Intake:
         if self._runner.store.fsync and self._written - self._synced >= _SYNC_SIZE:
             self._synced = self._written
             loop = asyncio.get_running_loop()
-            self._syncing = loop.run_in_executor(_SYNCER, os.fdatasync, file)
+            self._syncing = loop.run_in_executor(_SYNCER, os.fsync, file)
 
     async def _finish_syncing(self) -> None:
         """Raises `OSError` where it failed: the system tells that only once."""

@@ -251,13 +251,13 @@ async def test_the_disk_makes_sure_of_an_upload_while_it_comes(
 ) -> None:
     synced = asyncio.Event()
     loop = asyncio.get_running_loop()
-    fdatasync = os.fdatasync
+    fsync = os.fsync
 
     def sync(file: int) -> None:
-        fdatasync(file)
+        fsync(file)
         loop.call_soon_threadsafe(synced.set)
 
-    monkeypatch.setattr(os, "fdatasync", sync)
+    monkeypatch.setattr(os, "fsync", sync)
     monkeypatch.setattr(intake, "_SYNC_SIZE", MIB)
     service = await start_service(**SEGMENTS, fsync=True)
     async with sending(service, len(HEADER) + 5 * MIB) as upload:
@@ -274,10 +274,13 @@ async def test_a_disk_that_cannot_make_sure_is_not_believed(
 ) -> None:
     """The system tells of an error once; the sync at the end of the upload may well succeed."""
 
-    def fail(_: int) -> None:
-        raise OSError(number, os.strerror(number))
+    failures = iter([OSError(number, os.strerror(number))])
 
-    monkeypatch.setattr(os, "fdatasync", fail)
+    def fail(_: int) -> None:
+        for failure in failures:
+            raise failure
+
+    monkeypatch.setattr(os, "fsync", fail)
     monkeypatch.setattr(intake, "_SYNC_SIZE", MIB)
     service = await start_service(**SEGMENTS, fsync=True)
     async with sending(service, len(HEADER) + 5 * MIB) as upload:

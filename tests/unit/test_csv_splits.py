@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT, Aggregate
@@ -204,3 +206,11 @@ def test_bad_records_in_little_memory(aggregate: Aggregate, memory: int) -> None
         result, summary = aggregate(bad, memory=memory, segment_size=segment_size, skip_errors=True)
         assert result == expected
         assert summary.skipped == bad.count(b"bad")
+
+
+def test_a_system_that_cannot_reserve_gives_the_same_bytes(
+    aggregate: Aggregate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "posix_fallocate")
+    data, expected = many_groups(97, 2)
+    assert aggregate(data, memory=1 << 10, segment_size=300)[0] == expected

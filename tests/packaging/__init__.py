@@ -1,0 +1,1 @@
+"""What is published, installed in clean environments: ``make dist-test``."""
