@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, BinaryIO, Final
 from plays_service.aggregation import Summary, Transcoder, use_engine
 from plays_service.settings import Settings
 from plays_service.tasks import FairQueue, Growth, Pipeline, Work, WorkerPool
+from plays_service.tasks.work import SMALL, Call
 
 __all__ = ["aggregate_offline"]
 
@@ -42,7 +44,7 @@ def aggregate_offline(
             workers=settings.workers,
             fsync=settings.fsync,
         )
-        return asyncio.run(_run(work, settings))
+        return _aggregate(work, settings)
 
 
 def _as_utf8(path: Path, transcoder: Transcoder, folder: Path) -> Path:
@@ -64,16 +66,31 @@ def _transcode(source: BinaryIO, target: BinaryIO, transcoder: Transcoder) -> No
     target.write(transcoder.finish())
 
 
-async def _run(work: Work, settings: Settings) -> Summary:
-    pool = WorkerPool(settings.workers, use_engine(settings.engine))
-    queue = FairQueue(settings.workers + 1)
+def _aggregate(work: Work, settings: Settings) -> Summary:
+    engine = use_engine(settings.engine)
+    if work.input.stat().st_size <= SMALL:
+        return asyncio.run(_run(work, _call_here))  # before a worker has started, it is done
+    pool = WorkerPool(settings.workers, engine, fork=sys.platform == "linux")
+    try:
+        return asyncio.run(_run(work, _caller(pool, settings.workers)))
+    finally:
+        pool.close()
+
+
+async def _run(work: Work, call: Call) -> Summary:
+    growth = Growth()
+    growth.finish(work.input.stat().st_size)
+    return await Pipeline(call, work, growth, lambda *_: None).run()
+
+
+async def _call_here(function: Callable[..., Any], *args: Any) -> Any:
+    return function(*args)
+
+
+def _caller(pool: WorkerPool, workers: int) -> Call:
+    queue = FairQueue(workers + 1)
 
     async def call(function: Callable[..., Any], *args: Any) -> Any:
         return await queue.run("the only task", lambda: pool.call(function, *args))
 
-    try:
-        growth = Growth()
-        growth.finish(work.input.stat().st_size)
-        return await Pipeline(call, work, growth, lambda *_: None).run()
-    finally:
-        pool.close()
+    return call

@@ -43,10 +43,16 @@ class WorkerPool:
     that breaks too, the culprit is found.
     """
 
-    def __init__(self, workers: int, engine: str) -> None:
+    def __init__(self, workers: int, engine: str, *, fork: bool = False) -> None:
+        """``fork``: make the workers now, as copies of this process, which is much faster.
+
+        For a process that has no other threads yet, on Linux.
+        """
         self._workers = workers
         self._engine = engine
-        self._pool = self._make_pool(workers)
+        self._pool = self._make_pool(workers, "fork" if fork else "forkserver")
+        if fork:
+            self._pool.submit(os.getpid)
         self._alone = asyncio.Lock()
         self.restarts = 0  #: pools that had to be replaced
 
@@ -84,9 +90,9 @@ class WorkerPool:
             self._pool = self._make_pool(self._workers)
             broken.shutdown(wait=False)
 
-    def _make_pool(self, workers: int) -> ProcessPoolExecutor:
-        # Never by forking this process: it has an event loop and threads.
-        context = multiprocessing.get_context("forkserver")
+    def _make_pool(self, workers: int, method: str = "forkserver") -> ProcessPoolExecutor:
+        # Once this process has an event loop and threads, never by forking it.
+        context = multiprocessing.get_context(method)
         context.set_forkserver_preload(["plays_service.aggregation"])
         return ProcessPoolExecutor(
             workers, mp_context=context, initializer=_start_worker, initargs=(self._engine,)
