@@ -548,3 +548,21 @@ def test_without_the_extension(wanted: str, code: int, said: str) -> None:
 
 def test_dialect_limits_are_the_same() -> None:
     assert TINY or dialect.RECORD_LIMIT == LIMIT
+
+
+def test_keys_that_come_back_late_are_found_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in lists that are repeated: at first all keys are new, and a table seems to be in vain."""
+    monkeypatch.setattr(native, "SAMPLE_ROWS", 200)
+    rows = [b"song %d,2020-01-01,1\n" % number for number in range(1000)]
+    sizes = []
+    for times in (3, 30):
+        path = tmp_path / f"{times}.csv"
+        path.write_bytes(b"Song,Date,Number of Plays\n" + b"".join(rows) * times)
+        source = Source(path, dialect_of(path))
+        partial = tmp_path / f"{times}.partial"
+        segment = Segment(source.dialect.data_start, path.stat().st_size)
+        native.aggregate_segment(source, segment, partial, 1, 1 << 24)
+        sizes.append(partial.stat().st_size)
+    assert sizes[1] < sizes[0] * 1.1

@@ -10,6 +10,7 @@
 #include "hash.h"
 #include "memory.h"
 #include "partial.h"
+#include "repeats.h"
 #include "rows.h"
 #include "scatter.h"
 
@@ -24,10 +25,13 @@ typedef struct {
     pk_writer *writer; /* NULL: must not spill */
     pk_table table;
     pk_scatter scatter;
+    pk_repeats repeats; /* among the scattered rows */
     bool scattering;
+    bool returned; /* from there to the table; not again */
     size_t budget;
-    size_t rows_until_sample;
-    size_t new_groups; /* since the last sample */
+    size_t sample; /* rows of this one */
+    size_t sampled; /* so far */
+    size_t new_groups; /* among them */
 } fold;
 
 static void
@@ -37,7 +41,7 @@ fold_open(fold *one, const pk_means *means, pk_writer *writer)
     one->means = means;
     one->writer = writer;
     one->budget = means->memory / 2; /* the other half is for buffers and spilling */
-    one->rows_until_sample = means->sample;
+    one->sample = means->sample;
     pk_table_init(&one->table);
     pk_scatter_init(&one->scatter);
 }
@@ -47,6 +51,7 @@ fold_close(fold *one)
 {
     pk_table_free(&one->table);
     pk_scatter_free(&one->scatter);
+    pk_repeats_free(&one->repeats);
 }
 
 /* A batch must not outgrow a tiny budget by much: only tests have one. */
@@ -107,13 +112,13 @@ static bool
 mostly_new(fold *one, size_t rows, size_t groups)
 {
     one->new_groups += groups;
-    if (rows < one->rows_until_sample) {
-        one->rows_until_sample -= rows;
+    one->sampled += rows;
+    if (one->sampled < one->sample) {
         return false;
     }
-    bool mostly = one->new_groups > one->means->sample - one->means->sample / 3;
-    one->rows_until_sample = one->means->sample;
-    one->new_groups = 0;
+    bool mostly = one->new_groups > one->sampled - one->sampled / 3;
+    one->sampled = one->new_groups = 0;
+    one->sample = one->means->sample;
     return mostly;
 }
 
@@ -123,13 +128,30 @@ begin_scattering(fold *one)
     pk_status status = spill_table(one);
     pk_table_free(&one->table);
     one->scattering = true;
-    one->budget = one->budget < SCATTER_BYTES ? one->budget : SCATTER_BYTES;
+    if (status == PK_OK && !one->returned) {
+        status = pk_repeats_open(&one->repeats, one->means->sample);
+    }
     return status == PK_OK ? pk_scatter_reserve(&one->scatter, PK_PARTITIONS) : status;
+}
+
+/* The keys were only new because the same ones had not come back yet. The table, which begins
+ * empty, gets the time for that before it is judged again. */
+static pk_status
+return_to_table(fold *one)
+{
+    pk_status status = pk_scatter_flush(&one->scatter, one->writer);
+    pk_scatter_free(&one->scatter);
+    pk_repeats_free(&one->repeats);
+    one->scattering = false;
+    one->returned = true;
+    one->sample = PK_REPEATS_REACH * one->means->sample;
+    return status;
 }
 
 static pk_status
 scatter_rows(fold *one, const pk_row *rows, size_t count)
 {
+    size_t budget = one->budget < SCATTER_BYTES ? one->budget : SCATTER_BYTES;
     for (size_t i = 0; i < count; i++) {
         const pk_row *row = &rows[i];
         pk_status status = pk_scatter_add(&one->scatter, pk_partition_of(row->hash), row->first,
@@ -138,7 +160,15 @@ scatter_rows(fold *one, const pk_row *rows, size_t count)
             return status;
         }
     }
-    bool full = one->scatter.bytes > one->budget;
+    if (!one->returned) {
+        for (size_t i = 0; i < count; i++) {
+            pk_repeats_note(&one->repeats, rows[i].hash);
+        }
+        if (pk_repeats_verdict(&one->repeats)) {
+            return return_to_table(one);
+        }
+    }
+    bool full = one->scatter.bytes > budget;
     return full ? pk_scatter_flush(&one->scatter, one->writer) : PK_OK;
 }
 
