@@ -15,6 +15,7 @@ from statistics import median
 from typing import Final, Self
 
 from benchmarks.aggregate.cases import EXAMPLE, ROOT
+from benchmarks.aggregate.chart import Bar, Panel, chart
 from benchmarks.aggregate.generate import Plan, generate
 from benchmarks.aggregate.units import ratio_text, seconds_text, size_text
 from benchmarks.service.client import Load, small_tasks, upload_large
@@ -43,7 +44,10 @@ def main(args: Sequence[str] | None = None) -> int:
             small_tasks(stack, EXAMPLE.read_bytes(), 4, 2.0)
         rows = [*_small(stacks, options.runs), *_large(stacks, path, options.runs)]
         rows += _beside(stacks, path)
-    print(_table(rows, [stack.name for stack in stacks]))
+    names = [stack.name for stack in stacks]
+    print(_table(rows, names))
+    if options.output is not None:
+        options.output.write_text(_chart(rows, names))
     copies = [_copy_seconds(path) for _ in range(options.runs)]
     print(f"\ncp of the same file to the same disk: {seconds_text(median(copies))}")
     return 0
@@ -53,12 +57,19 @@ class _Row:
     """One figure of every stack; the lower the better, but for ``higher``."""
 
     def __init__(
-        self, title: str, show: Callable[[float], str], values: list[float], higher: bool = False
+        self,
+        title: str,
+        show: Callable[[float], str],
+        values: list[float],
+        *,
+        higher: bool = False,
+        charted: bool = False,
     ) -> None:
         self.title = title
         self.show = show
         self.values = values
         self.higher = higher
+        self.charted = charted
 
     def cells(self) -> list[str]:
         cells = [self.title, *map(self.show, self.values)]
@@ -78,10 +89,19 @@ def _small(stacks: Sequence[Stack], runs: int) -> list[_Row]:
                 found.append(small_tasks(stack, content, clients, _SMALL_SECONDS))
         name = f"7 rows, {clients} client{'s' * (clients > 1)}"
         rates = [median(load.rate for load in found) for found in loads]
-        rows.append(_Row(f"{name}: tasks a second", lambda rate: f"{rate:,.0f}", rates, True))
+        charted = clients == 16
+        rate_row = _Row(
+            f"{name}: tasks a second",
+            lambda rate: f"{rate:,.0f}",
+            rates,
+            higher=True,
+            charted=charted,
+        )
+        rows.append(rate_row)
         for label, share in (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)):
             values = [median(load.percentile(share) for load in found) for found in loads]
-            rows.append(_Row(f"{name}: {label}", seconds_text, values))
+            in_chart = charted and label == "p99"
+            rows.append(_Row(f"{name}: {label}", seconds_text, values, charted=in_chart))
     return rows
 
 
@@ -107,12 +127,19 @@ def _large(stacks: Sequence[Stack], path: Path, runs: int) -> list[_Row]:
             slow[i].append(limited.ready - limited.sent)
     name = size_text(size)
     return [
-        _Row(f"{name}: first byte to result", seconds_text, list(map(median, total))),
+        _Row(f"{name}: first byte to result", seconds_text, list(map(median, total)), charted=True),
         _Row(f"{name}: last byte to result", seconds_text, list(map(median, tail))),
         _Row(f"{name} at 1 Gbit/s: last byte to result", seconds_text, list(map(median, slow))),
-        _Row(f"{name}: upload", lambda v: f"{v:,.0f} MB/s", list(map(median, upload)), True),
-        _Row("CPU per GiB, all server processes", seconds_text, list(map(median, cpu))),
-        _Row("memory at most, all of them", lambda v: size_text(int(v)), list(map(max, peak))),
+        _Row(f"{name}: upload", lambda v: f"{v:,.0f} MB/s", list(map(median, upload)), higher=True),
+        _Row(
+            "CPU per GiB, all server processes", seconds_text, list(map(median, cpu)), charted=True
+        ),
+        _Row(
+            "memory at most, all of them",
+            lambda v: size_text(int(v)),
+            list(map(max, peak)),
+            charted=True,
+        ),
     ]
 
 
@@ -133,7 +160,12 @@ def _beside(stacks: Sequence[Stack], path: Path) -> list[_Row]:
         stop.set()
         busy.join()
     return [
-        _Row(f"7 rows beside large uploads, 4 clients: {label}", seconds_text, values)
+        _Row(
+            f"7 rows beside large uploads, 4 clients: {label}",
+            seconds_text,
+            values,
+            charted=label == "p99",
+        )
         for label, values in (
             ("p50", [load.percentile(0.5) for load in loads]),
             ("p99", [load.percentile(0.99) for load in loads]),
@@ -178,12 +210,30 @@ def _table(rows: Sequence[_Row], names: Sequence[str]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def _chart(rows: Sequence[_Row], names: Sequence[str]) -> str:
+    kinds = ["ours", *["kept"] * (len(names) - 1)]
+    panels = [
+        Panel(
+            row.title[:1].upper() + row.title[1:],
+            "more is better" if row.higher else "less is better",
+            [
+                Bar(name.partition(" (")[0], kind, value, row.show(value))
+                for name, kind, value in zip(names, kinds, row.values, strict=True)
+            ],
+        )
+        for row in rows
+        if row.charted
+    ]
+    return chart(panels, [])
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.service")
     parser.add_argument("--stacks", default="ours,prototype", help="ours first")
     parser.add_argument("--size", type=parse_size, default=1 << 30, help="of the large file")
     parser.add_argument("--runs", type=int, default=3, help="of each figure, interleaved")
     parser.add_argument("--work", type=Path, default=ROOT / "build/benchmarks/work")
+    parser.add_argument("--output", type=Path, help="an SVG file for the chart")
     return parser
 
 
