@@ -58,6 +58,11 @@ def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @_settings_options
 def serve(**flags: str | None) -> None:
     """Start the service. Every flag is also an environment variable; the flag wins."""
+    if sys.platform == "win32":
+        raise click.ClickException(
+            "the service needs Linux or macOS: run its image, or use WSL; "
+            "`plays-service aggregate` works here"
+        )
     import asyncio
     import logging
 

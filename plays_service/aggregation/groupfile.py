@@ -163,7 +163,8 @@ class GroupFile:
     def read(self, block: Block) -> Iterator[Group]:
         """The groups of a block, in the order in which they were written."""
         with self._path.open("rb", buffering=0) as file:
-            data = os.pread(file.fileno(), block.size, block.offset)
+            file.seek(block.offset)
+            data = file.read(block.size)
         if len(data) != block.size:
             raise DamagedFileError(f"{self._path.name} ends early")
         pos = 0

@@ -17,11 +17,11 @@ each is either there or not.
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,9 @@ from uuid import UUID, uuid4
 
 from plays_service.aggregation.publish import publish, sync_folder
 from plays_service.tasks.task import State, Task
+
+if sys.platform != "win32":
+    import fcntl
 
 __all__ = ["DISK_FULL", "DataFolderError", "TaskStore"]
 

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import multiprocessing
 import os
-import resource
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -18,6 +18,9 @@ from typing import Any, Final, TypeVar
 
 from plays_service.aggregation import use_engine
 
+if sys.platform != "win32":
+    import resource
+
 __all__ = ["WorkerDiedError", "WorkerPool"]
 
 _log = logging.getLogger(__name__)
@@ -26,6 +29,8 @@ R = TypeVar("R")
 #: Files that a worker may have open, where the system allows it. Without end is not allowed
 #: everywhere, not even where the limit is said to be that.
 _OPEN_FILES: Final = 65536
+
+_START_METHOD: Final = "spawn" if sys.platform == "win32" else "forkserver"
 
 #: How often a call may lose its worker before it is given up.
 ATTEMPTS: Final = 3
@@ -50,7 +55,7 @@ class WorkerPool:
         """
         self._workers = workers
         self._engine = engine
-        self._pool = self._make_pool(workers, "fork" if fork else "forkserver")
+        self._pool = self._make_pool(workers, "fork" if fork else _START_METHOD)
         if fork:
             self._pool.submit(os.getpid)
         self._alone = asyncio.Lock()
@@ -90,10 +95,11 @@ class WorkerPool:
             self._pool = self._make_pool(self._workers)
             broken.shutdown(wait=False)
 
-    def _make_pool(self, workers: int, method: str = "forkserver") -> ProcessPoolExecutor:
+    def _make_pool(self, workers: int, method: str = _START_METHOD) -> ProcessPoolExecutor:
         # Once this process has an event loop and threads, never by forking it.
         context = multiprocessing.get_context(method)
-        context.set_forkserver_preload(["plays_service.aggregation"])
+        if method == "forkserver":
+            context.set_forkserver_preload(["plays_service.aggregation"])
         return ProcessPoolExecutor(
             workers, mp_context=context, initializer=_start_worker, initargs=(self._engine,)
         )
@@ -113,6 +119,8 @@ def _start_worker(engine: str) -> None:
 
 def _raise_file_limit() -> None:
     """A merge has all partials open, and a huge file has thousands."""
+    if sys.platform == "win32":
+        return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
