@@ -26,14 +26,16 @@ run: $(VENV)/.run ## Start the service on port 8000, with its data in ./data
 test: $(VENV)/.test ## Run the whole test suite and report its coverage
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --cov --cov-report=term $(ARGS)
 
-# A copy, so that neither build gets into the other's way. ASan does not know what Python leaks.
+# A copy, so that no build gets into another's way: objects of other limits would be taken again.
+# ASan does not know what Python leaks.
 SANITIZED := build/sanitized
 SANITIZED_TESTS := $(addprefix tests/unit/test_,kernel.py \
     $(if $(SANITIZE_TINY),,csv_contract.py csv_property.py csv_splits.py groupfile.py))
 sanitize: $(VENV)/.test ## Run the aggregation's tests with AddressSanitizer and UBSan (SANITIZE_TINY=1: tiny limits)
-	@rm -rf $(SANITIZED) && mkdir -p $(SANITIZED) && cp -r tests pyproject.toml $(SANITIZED)
+	@rm -rf $(SANITIZED) && mkdir -p $(SANITIZED)/source && cp -r tests pyproject.toml $(SANITIZED)
+	@cp -r plays_service setup.py setup.cfg pyproject.toml README.md LICENSE $(SANITIZED)/source
 	@PLAYS_KERNEL_SANITIZE=1 PLAYS_KERNEL_TINY=$(SANITIZE_TINY) $(PIP) install --no-deps \
-	    --target $(SANITIZED) --upgrade .
+	    --target $(SANITIZED) --upgrade $(SANITIZED)/source
 	cd $(SANITIZED) && export ASAN_OPTIONS=detect_leaks=0 \
 	    LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" && \
 	    $(abspath $(BIN))/python -c 'import plays_service.aggregation._kernel' && \
