@@ -12,6 +12,7 @@ def aggregate_segment(
     start: int,
     end: int,
     rough: bool,
+    base: int,
     dialect: _Dialect,
     skip_errors: bool,
     seed: int,

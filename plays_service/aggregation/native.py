@@ -59,6 +59,7 @@ def aggregate_segment(
             segment.start,
             segment.end,
             segment.rough,
+            source.base,
             _shape(source.dialect),
             source.skip_errors,
             seed,

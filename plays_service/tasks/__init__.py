@@ -3,6 +3,7 @@
 from plays_service.tasks.fair_queue import FairQueue
 from plays_service.tasks.growth import Growth
 from plays_service.tasks.intake import Intake
+from plays_service.tasks.joint import Input, JointPipeline
 from plays_service.tasks.pipeline import Pipeline
 from plays_service.tasks.registry import TaskRegistry
 from plays_service.tasks.runner import TaskRunner
@@ -16,7 +17,9 @@ __all__ = [
     "DataFolderError",
     "FairQueue",
     "Growth",
+    "Input",
     "Intake",
+    "JointPipeline",
     "Pipeline",
     "State",
     "Task",

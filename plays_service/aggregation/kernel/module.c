@@ -158,7 +158,7 @@ segment_work(request *what, pk_scan *scan, pk_writer *writer)
 }
 
 PyDoc_STRVAR(aggregate_segment_doc,
-             "aggregate_segment(path, start, end, rough, dialect, skip_errors, seed, memory, "
+             "aggregate_segment(path, start, end, rough, base, dialect, skip_errors, seed, memory, "
              "sample, output)\n--\n\nWrite a segment's groups as the blocks of a partial, which "
              "has no magic, index and trailer yet.\nReturns (true start, true end, whether the "
              "file's end was met, stopped, rows, lines, skipped, bad, index, offset of the "
@@ -169,15 +169,16 @@ aggregate_segment(PyObject *Py_UNUSED(module), PyObject *args)
 {
     request what = {.descriptor = -1, .output_descriptor = -1};
     PyObject *dialect;
-    unsigned long long seed;
+    unsigned long long seed, base;
     Py_ssize_t memory, sample;
-    if (!PyArg_ParseTuple(args, "SKKpO!pKnnS", &what.path, &what.start, &what.end, &what.rough,
-                          &PyTuple_Type, &dialect, &what.skip_errors, &seed, &memory, &sample,
-                          &what.output) ||
+    if (!PyArg_ParseTuple(args, "SKKpKO!pKnnS", &what.path, &what.start, &what.end, &what.rough,
+                          &base, &PyTuple_Type, &dialect, &what.skip_errors, &seed, &memory,
+                          &sample, &what.output) ||
         !read_dialect(dialect, &what.dialect)) {
         return NULL;
     }
-    what.means = (pk_means){seed, memory < 0 ? 0 : (size_t)memory, sample < 1 ? 1 : (size_t)sample};
+    what.means = (pk_means){seed, memory < 0 ? 0 : (size_t)memory, sample < 1 ? 1 : (size_t)sample,
+                            base};
     pk_scan *scan = PyMem_Calloc(1, sizeof *scan);
     if (scan == NULL) {
         return PyErr_NoMemory();
@@ -232,7 +233,7 @@ aggregate_file(PyObject *Py_UNUSED(module), PyObject *args)
         !read_dialect(dialect, &what.dialect)) {
         return NULL;
     }
-    what.means = (pk_means){seed, memory < 0 ? 0 : (size_t)memory, 1};
+    what.means = (pk_means){seed, memory < 0 ? 0 : (size_t)memory, 1, 0};
     pk_scan *scan = PyMem_Calloc(1, sizeof *scan);
     if (scan == NULL) {
         return PyErr_NoMemory();

@@ -1,0 +1,54 @@
+"""``plays-service serve``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from plays_service.cli.environment import load_settings
+from plays_service.settings import settings_table
+
+__all__ = ["serve"]
+
+
+def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for setting in reversed(settings_table()):
+        help_text = f"{setting.help}  [{setting.variable}; default: {setting.default}]"
+        command = click.option(setting.flag, setting.name, metavar="VALUE", help=help_text)(command)
+    return command
+
+
+@click.command()
+@_settings_options
+def serve(**flags: str | None) -> None:
+    """Start the service. Every flag is also an environment variable; the flag wins."""
+    if sys.platform == "win32":
+        raise click.ClickException(
+            "the service needs Linux or macOS: run its image, or use WSL; "
+            "`plays-service aggregate` works here"
+        )
+    import asyncio
+    import logging
+
+    from plays_service.aggregation import EngineError
+    from plays_service.app import serve as serve_app
+    from plays_service.tasks import DataFolderError
+
+    settings = load_settings(flags)
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        asyncio.run(serve_app(settings))
+    except (DataFolderError, EngineError) as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot serve on {settings.host}:{settings.port}: {error.strerror or error}; "
+            "is another service there? PLAYS_PORT sets another port"
+        ) from error

@@ -1,0 +1,138 @@
+"""The pipeline, run once on files that are here."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Final, TypeAlias
+
+from plays_service.aggregation import Summary, publish, use_engine
+from plays_service.offline.inputs import STREAM, InputReader, is_plain, name_of
+from plays_service.offline.outcome import Outcome
+from plays_service.offline.scratch import scratch_folder
+from plays_service.settings import Settings
+from plays_service.tasks import FairQueue, Growth, JointPipeline, Pipeline, Work, WorkerPool
+from plays_service.tasks.work import SMALL, Call
+
+__all__ = ["STREAM", "aggregate_offline"]
+
+#: Summaries of the inputs, up to the first with an error; groups in all.
+_Found: TypeAlias = tuple[list[Summary], int]
+
+_BLOCK_SIZE: Final = 1 << 20
+
+
+def aggregate_offline(
+    paths: Sequence[Path],
+    output: Path,
+    settings: Settings,
+    *,
+    encoding: str | None = None,
+    skip_errors: bool = False,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Outcome:
+    """Aggregate the inputs, as if they were one, into ``output``.
+
+    A file appears whole or not at all; on standard output (`STREAM`), or where ``output`` is a
+    device or a pipe, nothing appears before all of it is known. An outcome with an error comes
+    without an output. What is needed meanwhile is in a folder beside the output, or for standard
+    output in that for temporary files. ``progress`` is told the fraction that is done, 0..1.
+    Raises `EncodingError`, `EngineError`, `InputError` and `OSError`.
+    """
+    target = output if output == STREAM else output.resolve()
+    streams = target == STREAM or (target.exists() and not target.is_file())
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {output.parent}")
+    plain = [is_plain(path, encoding) for path in paths]
+    with scratch_folder(Path(tempfile.gettempdir()) if streams else target.parent) as folder:
+        work = Work(
+            input=paths[0].absolute(),
+            result=folder / "result.csv",
+            folder=folder / "work",
+            encoding="UTF-8",
+            skip_errors=skip_errors,
+            seed=secrets.randbits(64),
+            segment_size=settings.segment_size,
+            memory=settings.worker_memory,
+            workers=settings.workers,
+            fsync=settings.fsync and not streams,
+        )
+        small = all(plain) and sum(path.stat().st_size for path in paths) <= SMALL
+
+        async def run(call: Call) -> _Found:
+            if len(paths) == 1 and all(plain):
+                return await _run_one(call, work, progress)
+            return await _run_all(call, work, InputReader(paths, encoding, folder), progress)
+
+        summaries, groups = _with_workers(run, settings, here=small)
+        outcome = Outcome.of([name_of(path) for path in paths], summaries, groups)
+        if outcome.error is None:
+            progress(1.0)
+            _deliver(work.result, target, streams=streams, fsync=settings.fsync)
+        return outcome
+
+
+def _with_workers(
+    run: Callable[[Call], Coroutine[Any, Any, _Found]], settings: Settings, *, here: bool
+) -> _Found:
+    engine = use_engine(settings.engine)
+    if here:
+        return asyncio.run(run(_call_here))  # before a worker has started, it is done
+    pool = WorkerPool(settings.workers, engine, fork=sys.platform == "linux")
+    try:
+        return asyncio.run(run(_caller(pool, settings.workers)))
+    finally:
+        pool.close()
+
+
+async def _call_here(function: Callable[..., Any], *args: Any) -> Any:
+    return function(*args)
+
+
+def _caller(pool: WorkerPool, workers: int) -> Call:
+    queue = FairQueue(workers + 1)
+
+    async def call(function: Callable[..., Any], *args: Any) -> Any:
+        return await queue.run("the only task", lambda: pool.call(function, *args))
+
+    return call
+
+
+async def _run_one(call: Call, work: Work, progress: Callable[[float], None]) -> _Found:
+    growth = Growth()
+    growth.finish(work.input.stat().st_size)
+    summary = await Pipeline(call, work, growth, lambda done, *_: progress(done)).run()
+    return [summary], summary.groups
+
+
+async def _run_all(
+    call: Call, work: Work, reader: InputReader, progress: Callable[[float], None]
+) -> _Found:
+    running = asyncio.ensure_future(JointPipeline(call, work, reader.inputs(), progress).run())
+    try:
+        either: list[asyncio.Future[Any]] = [running, reader.failed]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if reader.failed.done():
+            reader.failed.result()
+        return running.result()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        reader.failed.cancel()
+
+
+def _deliver(result: Path, target: Path, *, streams: bool, fsync: bool) -> None:
+    if not streams:
+        publish(result, target, fsync=fsync)
+        return
+    with result.open("rb") as source, _open_stream(target) as sink:
+        shutil.copyfileobj(source, sink, _BLOCK_SIZE)
+
+
+def _open_stream(target: Path) -> BinaryIO:
+    return open(1, "wb", closefd=False) if target == STREAM else target.open("wb")
