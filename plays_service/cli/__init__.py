@@ -12,6 +12,8 @@ from plays_service import __version__
 from plays_service.cli.aggregate import aggregate
 from plays_service.cli.environment import load_settings
 from plays_service.cli.serve import serve
+from plays_service.cli.submit import result, submit
+from plays_service.cli.tasks import cancel, status
 
 __all__ = ["main"]
 
@@ -57,5 +59,5 @@ def _show_version(context: click.Context) -> None:
     context.exit()
 
 
-main.add_command(serve)
-main.add_command(aggregate)
+for _command in (serve, aggregate, submit, result, status, cancel):
+    main.add_command(_command)

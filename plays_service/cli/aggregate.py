@@ -12,13 +12,13 @@ from plays_service.cli.environment import load_settings
 from plays_service.cli.exits import Exit, as_documented, give_up
 from plays_service.cli.options import (
     STREAM,
+    Reporting,
     csv_options,
     output_option,
-    refuse_json_on_stdout,
     report_options,
-    shows_progress,
 )
 from plays_service.cli.progress import Bar
+from plays_service.cli.report import as_flag, report
 
 if TYPE_CHECKING:
     from plays_service.offline import Outcome
@@ -51,10 +51,7 @@ def aggregate(
     output: Path,
     encoding: str | None,
     on_error: str,
-    *,
-    as_json: bool,
-    quiet: bool,
-    progress: bool,
+    reporting: Reporting,
 ) -> None:
     """Aggregate files here, without a service.
 
@@ -62,14 +59,14 @@ def aggregate(
     its own header, delimiter and order of columns, and may be packed with gzip or zstd; - is
     standard input.
     """
-    refuse_json_on_stdout(output, as_json=as_json)
+    reporting.check(output)
     if inputs.count(STREAM) > 1:
         raise click.UsageError("standard input (-) can be read only once")
     with as_documented():
         from plays_service.aggregation import EncodingError, EngineError
         from plays_service.offline import InputError, aggregate_offline
 
-        bar = Bar("Aggregating", shown=shows_progress(quiet=quiet, progress=progress))
+        bar = Bar("Aggregating", shown=reporting.bars)
         settings = load_settings({})
         try:
             with bar:
@@ -87,22 +84,14 @@ def aggregate(
             give_up(str(error), Exit.USAGE)
         except (EngineError, InputError, OSError) as error:
             give_up(str(error), Exit.FAILED)
-        _report(outcome, as_json=as_json, quiet=quiet)
+        _report(outcome, reporting)
 
 
-def _report(outcome: Outcome, *, as_json: bool, quiet: bool) -> None:
-    if as_json:
+def _report(outcome: Outcome, reporting: Reporting) -> None:
+    if reporting.as_json:
         click.echo(json.dumps(outcome.to_json()))
     if outcome.error is not None:
-        give_up(_as_flag(str(outcome.error)), Exit.FAILED)
-    if quiet or as_json:
-        return
-    for error in outcome.errors:
-        click.echo(f"{error.input}: skipped: {_as_flag(str(error.error))}", err=True)
-    skipped = f", {outcome.skipped} bad records skipped" if outcome.skipped else ""
-    click.echo(f"{outcome.rows} records in {outcome.groups} groups{skipped}", err=True)
-
-
-def _as_flag(message: str) -> str:
-    """The message where encodings are named by a flag, not in a query."""
-    return message.replace("?encoding=", "--encoding ")
+        give_up(as_flag(str(outcome.error)), Exit.FAILED)
+    if not (reporting.quiet or reporting.as_json):
+        skipped = [f"{one.input}: skipped: {one.error}" for one in outcome.errors]
+        report(outcome.rows, outcome.groups, outcome.skipped, skipped)

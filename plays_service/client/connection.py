@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -81,12 +82,19 @@ class Connection:
         except (aiohttp.ClientSSLError, ssl.SSLError) as error:
             raise ServiceUnavailableError(f"cannot trust {self.url.origin()}: {error}") from error
         except aiohttp.ClientConnectorError as error:
-            message = f"cannot reach {self.url.origin()}: {error.os_error.strerror or error}"
+            message = f"cannot reach {self.url.origin()}: {_reason(error.os_error)}"
             raise TemporaryError(message, sent=False) from error
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             problem = str(error) or type(error).__name__
             message = f"the connection to {self.url.origin()} broke: {problem}"
             raise TemporaryError(message) from error
+
+
+def _reason(error: OSError) -> str:
+    """In the words of the system: asyncio's name a function."""
+    if error.errno is None or error.errno < 0:  # of the resolver
+        return str(error.strerror or error)
+    return os.strerror(error.errno)
 
 
 async def _error_of(answer: aiohttp.ClientResponse) -> Exception:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import stat
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, TypeAlias
+
+from plays_service.client.pipes import read_pipe
 
 __all__ = ["Content", "Sending", "Source", "UploadProgress", "source_of"]
 
@@ -36,7 +37,8 @@ def source_of(content: Content) -> Source:
     if isinstance(content, bytes):
         return _Bytes(content)
     if isinstance(content, str | os.PathLike):
-        return _File(Path(content))
+        path = Path(content)
+        return _File(path) if path.is_file() else _Pipe(path)
     return _Iterator(content)
 
 
@@ -65,15 +67,28 @@ class _Iterator:
         return aiter(self._content)
 
 
-class _File:
-    """A file; a pipe is one too, but comes only once, and nobody knows how much."""
+class _Pipe:
+    """What comes only once, and nobody knows how much."""
+
+    size: int | None = None
+    is_repeatable = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.filename = path.name
-        about = path.stat()
-        self.is_repeatable = stat.S_ISREG(about.st_mode)
-        self.size = about.st_size if self.is_repeatable else None
+        path.stat()  # here, where it is asked for, it is told that it is not there
+
+    def blocks(self) -> AsyncIterator[bytes]:
+        return read_pipe(lambda: self._path.open("rb", buffering=0))
+
+
+class _File:
+    is_repeatable = True
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.filename = path.name
+        self.size: int | None = path.stat().st_size
 
     async def blocks(self) -> AsyncIterator[bytes]:
         """Raises `OSError` where the file is not the one any more that it was."""

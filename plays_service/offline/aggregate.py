@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeAlias
+from typing import Any, TypeAlias
 
-from plays_service.aggregation import Summary, publish, use_engine
-from plays_service.offline.inputs import STREAM, InputReader, is_plain, name_of
+from plays_service.aggregation import Summary, use_engine
+from plays_service.offline.inputs import InputReader, is_plain, name_of
 from plays_service.offline.outcome import Outcome
-from plays_service.offline.scratch import scratch_folder
+from plays_service.offline.target import Target
 from plays_service.settings import Settings
 from plays_service.tasks import FairQueue, Growth, JointPipeline, Pipeline, Work, WorkerPool
 from plays_service.tasks.work import SMALL, Call
 
-__all__ = ["STREAM", "aggregate_offline"]
+__all__ = ["aggregate_offline"]
 
 #: Summaries of the inputs, up to the first with an error; groups in all.
 _Found: TypeAlias = tuple[list[Summary], int]
-
-_BLOCK_SIZE: Final = 1 << 20
 
 
 def aggregate_offline(
@@ -44,12 +40,9 @@ def aggregate_offline(
     output in that for temporary files. ``progress`` is told the fraction that is done, 0..1.
     Raises `EncodingError`, `EngineError`, `InputError` and `OSError`.
     """
-    target = output if output == STREAM else output.resolve()
-    streams = target == STREAM or (target.exists() and not target.is_file())
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {output.parent}")
+    target = Target(output)
     plain = [is_plain(path, encoding) for path in paths]
-    with scratch_folder(Path(tempfile.gettempdir()) if streams else target.parent) as folder:
+    with target.scratch() as folder:
         work = Work(
             input=paths[0].absolute(),
             result=folder / "result.csv",
@@ -60,7 +53,7 @@ def aggregate_offline(
             segment_size=settings.segment_size,
             memory=settings.worker_memory,
             workers=settings.workers,
-            fsync=settings.fsync and not streams,
+            fsync=False,
         )
         small = all(plain) and sum(path.stat().st_size for path in paths) <= SMALL
 
@@ -73,7 +66,7 @@ def aggregate_offline(
         outcome = Outcome.of([name_of(path) for path in paths], summaries, groups)
         if outcome.error is None:
             progress(1.0)
-            _deliver(work.result, target, streams=streams, fsync=settings.fsync)
+            target.deliver(work.result, fsync=settings.fsync)
         return outcome
 
 
@@ -124,15 +117,3 @@ async def _run_all(
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         reader.failed.cancel()
-
-
-def _deliver(result: Path, target: Path, *, streams: bool, fsync: bool) -> None:
-    if not streams:
-        publish(result, target, fsync=fsync)
-        return
-    with result.open("rb") as source, _open_stream(target) as sink:
-        shutil.copyfileobj(source, sink, _BLOCK_SIZE)
-
-
-def _open_stream(target: Path) -> BinaryIO:
-    return open(1, "wb", closefd=False) if target == STREAM else target.open("wb")

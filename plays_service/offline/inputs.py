@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from plays_service.aggregation import Transcoder
+from plays_service.offline.target import STREAM
 from plays_service.tasks import Growth, Input
 
-__all__ = ["STREAM", "InputError", "InputReader", "is_plain", "name_of"]
-
-#: Stands for standard input and standard output.
-STREAM: Final = Path("-")
+__all__ = ["InputError", "InputReader", "is_plain", "name_of"]
 
 _BLOCK_SIZE: Final = 1 << 20
 _ZIP: Final = b"PK\x03\x04"
