@@ -242,8 +242,7 @@ class Client:
 
         async def delete() -> Task | None:
             try:
-                # in capitals, aiohttp by itself would send it again where the connection breaks
-                async with self._connection.answer("delete", "tasks", known) as answer:
+                async with self._connection.answer("DELETE", "tasks", known) as answer:
                     return Task.from_json(await answer.json()) if answer.status == 200 else None
             except TemporaryError as error:
                 if error.sent:  # a second try would remove what the first has cancelled

@@ -51,6 +51,7 @@ class Connection:
                 total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=_READ_TIMEOUT
             ),
             read_bufsize=_READ_BUFFER_SIZE,
+            middlewares=[_send_once],
         )
 
     async def close(self) -> None:
@@ -88,6 +89,25 @@ class Connection:
             problem = str(error) or type(error).__name__
             message = f"the connection to {self.url.origin()} broke: {problem}"
             raise TemporaryError(message) from error
+
+
+class _BrokenError(aiohttp.ClientError):
+    """The connection broke; not known to aiohttp."""
+
+
+async def _send_once(
+    request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending again, by itself, what it knows to be idempotent.
+
+    A DELETE is not: the first cancels a task, the second removes it.
+    """
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _BrokenError(str(error)) from error
 
 
 def _reason(error: OSError) -> str:
