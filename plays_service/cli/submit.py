@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -163,6 +162,8 @@ async def _end_of(client: Client, task_id: str, reporting: Reporting) -> Task:
 @contextmanager
 def _told_unless_done(task_id: str) -> Iterator[None]:
     """Where something else ends first than the task, say how to come back to it."""
+    import asyncio
+
     from plays_service.client import ServiceUnavailableError
 
     try:
