@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
@@ -41,15 +40,32 @@ def as_documented() -> Iterator[None]:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _leave)
+    _hold_closed_descriptors()
     try:
         yield
         sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
-    except BrokenPipeError:
-        with contextlib.suppress(OSError):  # or the interpreter complains about it at its end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(Exit.BROKEN_PIPE)
+    except OSError as error:  # of standard output; everything else is told where it happens
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter tries again at its end
+        if isinstance(error, BrokenPipeError):
+            sys.exit(Exit.BROKEN_PIPE)
+        give_up(f"standard output: {error.strerror}", Exit.FAILED)
+
+
+def _hold_closed_descriptors() -> None:
+    """Keep files that are opened from becoming a standard stream that was closed.
+
+    As GNU's tools do, input and output are opened the wrong way round, so that their use is an
+    error. Messages are lost.
+    """
+    for number, flags in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDWR)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)
+            name = ("stdin", "stdout", "stderr")[number]
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
 
 
 def _leave(number: int, _: FrameType | None) -> None:

@@ -38,7 +38,7 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
 def _make(parent: Path) -> tuple[Path, int]:
     """A folder and the descriptor of its lock."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        folder = _make_folder(parent)
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT)
         if sys.platform == "win32":
             return folder, lock
@@ -47,6 +47,14 @@ def _make(parent: Path) -> tuple[Path, int]:
         if os.fstat(lock).st_nlink:
             return folder, lock
         os.close(lock)  # swept before it was locked
+
+
+def _make_folder(parent: Path) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    except OSError as error:
+        error.filename = str(parent)  # the name of what is not there helps nobody
+        raise
 
 
 def _sweep(parent: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Final
 
 import pytest
 
+import plays_service
 from tests.acceptance.conftest import LONG, clean_environment, command
 from tests.acceptance.terminal import in_terminal
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
@@ -26,6 +28,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+ROOT: Final = Path(plays_service.__file__).parents[1]
 HEADER: Final = b"Song,Date,Number of Plays\n"
 TWICE: Final = EXAMPLE_RESULT.replace(b"250", b"500").replace(b"150", b"300").replace(
     b"1500", b"3000").replace(b",500\n", b",1000\n").replace(b"2,1000", b"2,500", 1)  # fmt: skip
@@ -223,6 +226,36 @@ def test_json(files: Path) -> None:
     code, report, text = aggregate(files / "in.csv", "--json")
     assert (code, report) == (2, b"")
     assert "-o OUT" in text
+
+
+@pytest.mark.parametrize(
+    ("redirections", "code", "message"),
+    [
+        ("in.csv >&-", 1, "Bad file descriptor"),
+        ("in.csv --json -o out >/dev/full", 1, "standard output: No space left"),
+        ("in.csv >/dev/full", 1, "No space left"),
+        ("- <&-", 1, "Bad file descriptor"),
+        ("in.csv -o out <&- >&- 2>&-", 0, ""),
+    ],
+)
+def test_streams_that_are_closed_or_full(
+    files: Path, redirections: str, code: int, message: str
+) -> None:
+    script = f"{shlex.join(command('aggregate'))} {redirections}"
+    done = subprocess.run(
+        ["sh", "-c", script],
+        cwd=files,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=clean_environment(PYTHONPATH=str(ROOT)),
+        check=False,
+    )
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == bool(message)
+    assert "-o" not in redirections or (files / "out").read_bytes() == EXAMPLE_RESULT
+    assert leftovers(files) == []
 
 
 def test_nobody_reads_to_the_end(files: Path) -> None:
