@@ -38,7 +38,7 @@ Examples:
   id=$(plays-service submit plays.csv --no-wait); plays-service result $id -o totals.csv
 
 Ctrl-C during the upload leaves nothing on the server. After it, the task goes on there, and the
-command tells its id; so it does where the service is away for too long.
+command tells its id, as it does when anything else comes between.
 """
 )
 @click.argument(
@@ -162,16 +162,16 @@ async def _end_of(client: Client, task_id: str, reporting: Reporting) -> Task:
 @contextmanager
 def _told_unless_done(task_id: str) -> Iterator[None]:
     """Where something else ends first than the task, say how to come back to it."""
-    import asyncio
-
-    from plays_service.client import ServiceUnavailableError
+    from plays_service.client import TaskFailedError, TaskNotFoundError, TaskRevokedError
 
     try:
         yield
-    except (asyncio.CancelledError, ServiceUnavailableError):
+    except (TaskFailedError, TaskNotFoundError, TaskRevokedError):
+        raise
+    except BaseException:
         click.echo(
-            f"The task {task_id} goes on. Its totals: plays-service result {task_id} -o OUT; "
-            f"to end it: plays-service cancel {task_id}",
+            f"The service keeps the task: plays-service result {task_id} -o OUT brings its totals, "
+            f"plays-service cancel {task_id} ends it.",
             err=True,
         )
         raise

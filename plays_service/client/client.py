@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Final, Literal, Self, TypeVar
 from uuid import UUID
 
-from plays_service.client.connection import Connection, retry_after
+from plays_service.client.connection import Connection, read_json, retry_after
 from plays_service.client.download import Download, DownloadProgress, save
 from plays_service.client.errors import (
     AccessDeniedError,
@@ -95,7 +95,7 @@ class Client:
 
         async def get() -> Task:
             async with self._connection.answer("GET", "tasks", known) as answer:
-                return Task.from_json(await answer.json())
+                return await read_json(answer, Task.from_json)
 
         return await self._repeat(get)
 
@@ -207,8 +207,7 @@ class Client:
             async with self._connection.answer(
                 "POST", "process_csv", query=query, headers=headers, body=sending.blocks()
             ) as answer:
-                task_id: str = (await answer.json())["task_id"]
-                return task_id
+                return await read_json(answer, lambda fields: str(UUID(fields["task_id"])))
         except TemporaryError as error:
             if sending.failed is not None:
                 raise sending.failed from None
@@ -243,7 +242,9 @@ class Client:
         async def delete() -> Task | None:
             try:
                 async with self._connection.answer("DELETE", "tasks", known) as answer:
-                    return Task.from_json(await answer.json()) if answer.status == 200 else None
+                    if answer.status == 204:
+                        return None
+                    return await read_json(answer, Task.from_json)
             except TemporaryError as error:
                 if error.sent:  # a second try would remove what the first has cancelled
                     raise ServiceUnavailableError(str(error)) from error

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiohttp
 from yarl import URL
@@ -21,7 +22,9 @@ from plays_service.client.errors import (
     TemporaryError,
 )
 
-__all__ = ["Connection", "retry_after"]
+__all__ = ["Connection", "read_json", "retry_after"]
+
+R = TypeVar("R")
 
 #: Statuses that say nothing of the request itself: a gateway, too busy, stopping, the disk full.
 _TEMPORARY: Final = frozenset({429, 502, 503, 504, 507})
@@ -140,6 +143,17 @@ async def _message_of(answer: aiohttp.ClientResponse) -> str:
     if isinstance(message, str):
         return message
     return f"{answer.url.origin()} answers {answer.status} {answer.reason}"
+
+
+async def read_json(answer: aiohttp.ClientResponse, build: Callable[[Any], R]) -> R:
+    """What ``build`` makes of an answer. Raises `PlaysError` where it is of something else."""
+    text = await answer.read()
+    try:
+        return build(json.loads(text))
+    except (ValueError, LookupError, TypeError) as error:
+        raise PlaysError(
+            f"{answer.url.origin()} does not answer as this service does; is that its address?"
+        ) from error
 
 
 def retry_after(answer: aiohttp.ClientResponse) -> float:

@@ -43,18 +43,7 @@ def aggregate_offline(
     target = Target(output)
     plain = [is_plain(path, encoding) for path in paths]
     with target.scratch() as folder:
-        work = Work(
-            input=paths[0].absolute(),
-            result=folder / "result.csv",
-            folder=folder / "work",
-            encoding="UTF-8",
-            skip_errors=skip_errors,
-            seed=secrets.randbits(64),
-            segment_size=settings.segment_size,
-            memory=settings.worker_memory,
-            workers=settings.workers,
-            fsync=False,
-        )
+        work = _work(paths[0], folder, settings, skip_errors=skip_errors)
         small = all(plain) and sum(path.stat().st_size for path in paths) <= SMALL
 
         async def run(call: Call) -> _Found:
@@ -68,6 +57,21 @@ def aggregate_offline(
             progress(1.0)
             target.deliver(work.result, fsync=settings.fsync)
         return outcome
+
+
+def _work(path: Path, folder: Path, settings: Settings, *, skip_errors: bool) -> Work:
+    return Work(
+        input=path.absolute(),
+        result=folder / "result.csv",
+        folder=folder / "work",
+        encoding="UTF-8",
+        skip_errors=skip_errors,
+        seed=secrets.randbits(64),
+        segment_size=settings.segment_size,
+        memory=settings.worker_memory,
+        workers=settings.workers,
+        fsync=False,  # what matters is the output
+    )
 
 
 def _with_workers(

@@ -209,6 +209,23 @@ async def test_the_service_may_lie_below_a_path(start: Start) -> None:
 # Tasks
 
 
+@pytest.mark.parametrize("text", ["<html>", "", "[]", "{}", "null", '{"task_id": "x"}'])
+async def test_another_kind_of_server_is_recognised(
+    start: Start, tmp_path: Path, text: str
+) -> None:
+    script = Script(status(200, text))
+    async with Client(await start(script)) as client:
+        for call in (
+            client.submit(EXAMPLE),
+            client.wait(TASK_ID),
+            client.remove(TASK_ID),
+            client.result(TASK_ID, to=tmp_path / "out"),
+        ):
+            with pytest.raises(PlaysError, match="is that its address"):
+                await call
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("answer", [hang_up, status(502, "<html>"), status(503)])
 async def test_questions_are_repeated(start: Start, answer: Answer) -> None:
     script = Script(answer, status(418, '{"message": "told"}'))
