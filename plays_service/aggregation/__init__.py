@@ -23,6 +23,7 @@ from plays_service.aggregation.engine import (
     write_ranges,
 )
 from plays_service.aggregation.errors import CsvError
+from plays_service.aggregation.groupfile import DamagedFileError
 from plays_service.aggregation.keys import PARTITIONS
 from plays_service.aggregation.publish import publish
 from plays_service.aggregation.small import aggregate_small, merge_small
@@ -34,6 +35,7 @@ __all__ = [
     "ERRORS_KEPT",
     "PARTITIONS",
     "CsvError",
+    "DamagedFileError",
     "Dialect",
     "EncodingError",
     "EngineError",

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from pathlib import Path
 
-__all__ = ["publish", "sync_folder"]
+from plays_service.aggregation.steps import Step, reached
+
+__all__ = ["publish", "sync_folder", "temporary_for"]
+
+
+def temporary_for(path: Path) -> Path:
+    """A name beside ``path`` for what may become it.
+
+    Each try has its own: one that was given up, but still lives, must not write into the next.
+    """
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
 
 
 def publish(temporary: Path, path: Path, *, fsync: bool) -> None:
@@ -18,7 +29,9 @@ def publish(temporary: Path, path: Path, *, fsync: bool) -> None:
     if fsync:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
+    reached(Step.PUBLISH_SYNCED)
     temporary.replace(path)
+    reached(Step.PUBLISH_RENAMED)
     if fsync:
         sync_folder(path.parent)
 
