@@ -44,8 +44,8 @@ async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Then: not ready, no new connections, no new uploads; what is being uploaded may finish, and then
-    the segments under way (for ``stop_timeout`` seconds each); the rest goes on at the next start. A
-    second signal ends it at once, which loses nothing either.
+    the segments under way (for ``stop_timeout`` seconds each); the rest goes on at the next start.
+    A second signal ends it at once, which loses nothing either.
     Raises `OSError` where the address is taken, `DataFolderError` where the data folder is,
     `EngineError` where the engine is not built.
     """

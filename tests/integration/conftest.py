@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from plays_service.api import SETTINGS, ServiceRunner
+from plays_service.api import RUNNER, SETTINGS, UPLOADS, ServiceRunner
 from plays_service.app import create_app
 from plays_service.settings import Settings
 from plays_service.tasks import TaskRunner, WorkerPool
@@ -50,6 +50,15 @@ class Service:
         port = self.client.port
         assert port is not None
         return port
+
+    @property
+    def uploads(self) -> set[asyncio.Task[Any]]:
+        """The uploads under way."""
+        return self.app[UPLOADS]
+
+    @property
+    def runner(self) -> TaskRunner:
+        return self.app[RUNNER]
 
     async def upload(
         self, data: bytes, *, filename: str = "plays.csv", params: Mapping[str, str] | None = None

@@ -155,7 +155,7 @@ async def test_a_call_that_kills_every_worker_ends_while_others_go_on(
 ) -> None:
     other = asyncio.create_task(pool.call(_take_a_while))
     await asyncio.sleep(0.2)
-    with pytest.raises(WorkerDiedError, match="died .*3 times in a row"):
+    with pytest.raises(WorkerDiedError, match=r"died .*3 times in a row"):
         await pool.call(_die)
     assert await other == "done"
     assert await pool.call(len, "still here") == 10
