@@ -25,7 +25,7 @@ from plays_service.aggregation.engine import (
 from plays_service.aggregation.errors import CsvError
 from plays_service.aggregation.groupfile import DamagedFileError
 from plays_service.aggregation.keys import PARTITIONS
-from plays_service.aggregation.publish import publish
+from plays_service.aggregation.publish import publish_once
 from plays_service.aggregation.small import aggregate_small, merge_small
 from plays_service.aggregation.summary import ERRORS_KEPT, Reading, Segment, Source, Summary
 from plays_service.aggregation.transcode import EncodingError, Transcoder
@@ -54,7 +54,7 @@ __all__ = [
     "merge_partitions",
     "merge_small",
     "plan_result",
-    "publish",
+    "publish_once",
     "read_dialect",
     "use_engine",
     "write_ranges",

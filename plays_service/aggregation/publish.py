@@ -9,7 +9,7 @@ from pathlib import Path
 
 from plays_service.aggregation.steps import Step, reached
 
-__all__ = ["publish", "sync_folder", "temporary_for"]
+__all__ = ["publish", "publish_once", "sync_folder", "temporary_for"]
 
 
 def temporary_for(path: Path) -> Path:
@@ -33,6 +33,14 @@ def publish(temporary: Path, path: Path, *, fsync: bool) -> None:
     temporary.replace(path)
     reached(Step.PUBLISH_RENAMED)
     if fsync:
+        sync_folder(path.parent)
+
+
+def publish_once(temporary: Path, path: Path, *, fsync: bool) -> None:
+    """`publish`, by a worker that may have died after it had done so, and does it again."""
+    if temporary.exists() or not path.exists():
+        publish(temporary, path, fsync=fsync)
+    elif fsync:
         sync_folder(path.parent)
 
 

@@ -1,9 +1,9 @@
 """The steps between which a crash must lose nothing, by name.
 
 Tests end processes at any of them, for real (SIGKILL): ``PLAYS_TEST_KILL_AT`` is
-``<step>,<time>,<whom>,<mark>``. The process that reaches the step for the so-manieth time ends
-itself (``self``) or its whole process group, the service with all its workers (``all``); and only
-the first one does, which makes the file ``mark``. Unset, a step costs a comparison.
+``<step>,<time>,<whom>,<mark>``, or several of these with semicolons between. The process that
+reaches the step for the so-manieth time ends itself (``self``) or its whole process group, the
+service with all its workers (``all``); and only the first one does, which makes the file ``mark``.
 """
 
 from __future__ import annotations
@@ -65,11 +65,12 @@ class _Killer:
         return True
 
 
-_order: Final = os.environ.get("PLAYS_TEST_KILL_AT")
-_killer: Final = _Killer(_order) if _order else None
+_orders: Final = os.environ.get("PLAYS_TEST_KILL_AT", "")
+_killers: Final = tuple(_Killer(order) for order in _orders.split(";") if order)
 
 
 def reached(step: Step) -> None:
     """Say that the step is done: nothing happens, but for a test that wants the end here."""
-    if _killer is not None and step is _killer.step:
-        _killer.count()
+    for killer in _killers:
+        if step is killer.step:
+            killer.count()

@@ -162,10 +162,11 @@ class TaskRunner:
         Most tasks end before anyone asks whether they have started: only those that are asked for
         pay for the mark that lets it survive a crash. Raises `OSError`.
         """
-        started = task.started
-        if task.state is State.PENDING and started is not None:
-            await asyncio.to_thread(self.store.mark_started, task, started)
-            if task.state is State.PENDING:  # it may have ended meanwhile
+        if task.state is not State.PENDING or task.started is None:
+            return
+        async with task.ending:  # a mark that came after the end would never be deleted
+            if task.state is State.PENDING:
+                await asyncio.to_thread(self.store.mark_started, task, task.started)
                 task.state = State.STARTED
                 task.changed.send()
 
