@@ -266,7 +266,7 @@ async def test_sigterm_to_the_whole_group_loses_nothing(
 async def test_restarts_under_load_lose_no_accepted_task(
     start_server: StartServer, http: aiohttp.ClientSession
 ) -> None:
-    """Clients that meet the restart, or wait for a result, are told to come again or find nobody."""
+    """Clients that meet a restart come again; those that wait for a result, too."""
     server = await start_server(segment_size=SMALL_SEGMENTS, workers=1)
     accepted: list[str] = []
     long_tasks: list[str] = []
