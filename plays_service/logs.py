@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 #: What a traceback that came from a worker, as text, keeps.
 _FRAME: Final = re.compile(r'^ +File ".*', re.MULTILINE)
+#: `json.dumps` would make an encoder for each line.
+_encode: Final = json.JSONEncoder(default=str).encode
 #: Where a message of asyncio begins to show objects.
 _REPR: Final = re.compile(r"[(<]")
 
@@ -79,7 +81,7 @@ class _JsonFormatter(logging.Formatter):
             fields |= record.args
         if frames := _trace(record):
             fields["exception"] = "\n".join(frames)
-        return json.dumps(fields, default=str)
+        return _encode(fields)
 
 
 def _escape(text: str) -> str:

@@ -35,6 +35,8 @@ class _Protocol(web.RequestHandler):
         request_id(request)
         if request.writer.output_size > 0:
             raise ConnectionError("an answer has begun already")
+        if isinstance(exc, ConnectionError):
+            raise exc  # nobody is there to be answered
         problem = " ".join((message or "").split())
         if status < 500:
             _log.info("%s sent no valid HTTP", request.remote)  # it may be any part of a file
