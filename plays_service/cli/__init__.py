@@ -14,6 +14,7 @@ from plays_service.cli.environment import load_settings
 from plays_service.cli.serve import serve
 from plays_service.cli.submit import result, submit
 from plays_service.cli.tasks import cancel, status
+from plays_service.cli.token import token
 
 __all__ = ["main"]
 
@@ -59,5 +60,5 @@ def _show_version(context: click.Context) -> None:
     context.exit()
 
 
-for _command in (serve, aggregate, submit, result, status, cancel):
+for _command in (serve, aggregate, submit, result, status, cancel, token):
     main.add_command(_command)

@@ -31,21 +31,19 @@ def serve(**flags: str | None) -> None:
             "`plays-service aggregate` works here"
         )
     import asyncio
-    import logging
 
     from plays_service.aggregation import EngineError
     from plays_service.app import serve as serve_app
+    from plays_service.logs import configure_logging
     from plays_service.tasks import DataFolderError
+    from plays_service.tls import TlsError
+    from plays_service.tokens import TokensError
 
     settings = load_settings(flags)
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    configure_logging(settings.log_level, settings.log_format)
     try:
         asyncio.run(serve_app(settings))
-    except (DataFolderError, EngineError) as error:
+    except (DataFolderError, EngineError, TlsError, TokensError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(

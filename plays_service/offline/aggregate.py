@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -80,19 +80,25 @@ def _with_workers(
     engine = use_engine(settings.engine)
     if here:
         return asyncio.run(run(_call_here))  # before a worker has started, it is done
-    pool = WorkerPool(settings.workers, engine, fork=sys.platform == "linux")
+    make = WorkerPool.forked if sys.platform == "linux" else WorkerPool
+    return asyncio.run(_run_in(make(settings.workers, engine), run))
+
+
+async def _run_in(pool: WorkerPool, run: Callable[[Call], Awaitable[_Found]]) -> _Found:
     try:
-        return asyncio.run(run(_caller(pool, settings.workers)))
+        if not pool.alive:
+            await pool.start()
+        return await run(_caller(pool))
     finally:
-        pool.close()
+        await pool.close()
 
 
 async def _call_here(function: Callable[..., Any], *args: Any) -> Any:
     return function(*args)
 
 
-def _caller(pool: WorkerPool, workers: int) -> Call:
-    queue = FairQueue(workers + 1)
+def _caller(pool: WorkerPool) -> Call:
+    queue = FairQueue(pool.workers)
 
     async def call(function: Callable[..., Any], *args: Any) -> Any:
         return await queue.run("the only task", lambda: pool.call(function, *args))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from plays_service.aggregation import publish
+from plays_service.aggregation.publish import publish
 from plays_service.offline.scratch import scratch_folder
 
 __all__ = ["STREAM", "Target"]
