@@ -10,6 +10,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -213,11 +214,11 @@ async def until_started(http: aiohttp.ClientSession, server: Server, task_id: st
 
 
 def _children(pid: int) -> list[int]:
-    try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-    return [int(child) for child in text.split()]
+    children = []
+    for thread in Path(f"/proc/{pid}/task").glob("*"):  # any of them may have started a process
+        with suppress(FileNotFoundError, ProcessLookupError):
+            children += [int(child) for child in (thread / "children").read_text().split()]
+    return children
 
 
 def _descendants(pid: int) -> list[int]:
