@@ -107,6 +107,8 @@ def ask(server: Server, talk: Callable[[Client], Awaitable[R]], *, quiet: bool =
         give_up(as_flag(str(error)), Exit.FAILED)
     except (client.TaskNotFoundError, client.TaskRevokedError) as error:
         give_up(str(error), Exit.NO_TASK)
+    except client.AccessDeniedError as error:
+        give_up(f"{error} (here: {_VARIABLE} or --token-file)", Exit.UNAVAILABLE)
     except client.PlaysError as error:
         give_up(str(error), Exit.UNAVAILABLE)
     except ValueError as error:

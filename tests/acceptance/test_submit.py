@@ -241,7 +241,7 @@ def guarded() -> Iterator[tuple[str, list[str | None]]]:
 def test_the_token_comes_from_the_environment_or_a_file(files: Path) -> None:
     (files / "token").write_text("from-file\n")
     with guarded() as (url, sent):
-        expected = (3, b"", "Error: A token is needed\n")
+        expected = (3, b"", "Error: A token is needed (here: PLAYS_TOKEN or --token-file)\n")
         assert run("status", UNKNOWN, url=url) == expected
         assert run("status", UNKNOWN, url=url, PLAYS_TOKEN="from-variable") == expected
         words = ("status", UNKNOWN, "--token-file", files / "token")
