@@ -6,6 +6,7 @@ from aiohttp import web
 
 from plays_service.api.events import get_events
 from plays_service.api.health import get_health, get_ready
+from plays_service.api.openapi import get_docs, get_openapi
 from plays_service.api.results import get_result
 from plays_service.api.tasks import delete_task, get_task
 from plays_service.api.uploads import answer_expectation, process_csv
@@ -27,5 +28,7 @@ def add_routes(app: web.Application) -> None:
             web.delete("/tasks/{task_id}", delete_task),
             web.get("/health", get_health),
             web.get("/ready", get_ready),
+            web.get("/openapi.json", get_openapi),
+            web.get("/docs", get_docs),
         ]
     )
