@@ -199,8 +199,10 @@ class _Page:
         elif "items" in schema:
             parts = [["array of ", *self._value(schema["items"])]]
         else:
-            types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-            parts = [[" or ".join(types)]]
+            types = schema.get("type", "bytes")  # of what is no JSON, OpenAPI leaves it out
+            parts = [[types if isinstance(types, str) else " or ".join(types)]]
+        if "contentSchema" in schema:
+            parts.append(["holds ", *self._value(schema["contentSchema"])])
         if "format" in schema:
             parts.append([schema["format"]])
         for key, words in _CONSTRAINTS.items():

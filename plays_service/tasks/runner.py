@@ -147,9 +147,11 @@ class TaskRunner:
         pay for the mark that lets it survive a crash. Raises `OSError`.
         """
         started = task.started
-        if task.state is State.PENDING and started is not None:
-            await asyncio.to_thread(self.store.mark_started, task, started)
-            if task.state is State.PENDING:  # it may have ended meanwhile
+        if task.state is not State.PENDING or started is None:
+            return
+        async with task.ending:  # or its end could clean the folder under the mark
+            if task.state is State.PENDING:
+                await asyncio.to_thread(self.store.mark_started, task, started)
                 task.state = State.STARTED
                 task.changed.send()
 
