@@ -160,6 +160,7 @@ class _Page:
         for media_type, media in content.items():
             value = self._value(media["schema"])
             parts.append(element("p", element("code", media_type), ": ", *value))
+            parts += paragraphs(media["schema"].get("description", ""))
             if "properties" in media["schema"]:
                 parts.append(self._properties(media["schema"]))
             for example in map(self._resolved, media.get("examples", {}).values()):

@@ -17,7 +17,7 @@ schemathesis.openapi.format(
 
 
 @schemathesis.hook
-def before_call(_context: object, case: schemathesis.Case, _kwargs: dict[str, Any]) -> None:
+def before_call(_context: object, case: schemathesis.Case[Any], _kwargs: dict[str, Any]) -> None:
     """Let a task end before it is deleted.
 
     Before that it is cancelled, and stays: for schemathesis it should be gone.
