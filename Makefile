@@ -15,7 +15,7 @@ INSTALL_INPUTS := setup.cfg setup.py pyproject.toml $(wildcard plays_service/*/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test sanitize fuzz lint types format bench-aggregate bench-service dist dist-test release audit image image-test clean
+.PHONY: help run test sanitize fuzz mutate schemathesis lint types format bench-aggregate bench-service dist dist-test release audit image image-test clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' Makefile | expand -t 18
@@ -44,6 +44,17 @@ sanitize: $(VENV)/.test ## Run the aggregation's tests with AddressSanitizer and
 SECONDS ?= 60
 fuzz: $(VENV)/.test ## Fuzz the kernel against the pure implementation, with clang (SECONDS=60)
 	$(BIN)/python tests/fuzz/run.py $(SECONDS)
+
+COUNT ?= 10000
+SEED ?= 1
+mutate: $(VENV)/.test ## Send damaged uploads to a real server: COUNT=10000 CSVs, and as many forms (SEED=1)
+	MUTATIONS=$(COUNT) MUTATION_SEED=$(SEED) $(BIN)/python -m pytest tests/mutation \
+	    --timeout=0 --log-cli-level=INFO $(ARGS)
+
+EXAMPLES ?= 500
+schemathesis: $(VENV)/.test ## Look for requests that are not answered as /openapi.json says (EXAMPLES=500 a call, SEED=1)
+	SCHEMATHESIS_EXAMPLES=$(EXAMPLES) SCHEMATHESIS_SEED=$(SEED) $(BIN)/python -m pytest \
+	    tests/acceptance/test_openapi.py --timeout=0 $(ARGS)
 
 lint: $(VENV)/.lint ## Check the code's style
 	$(BIN)/ruff check
