@@ -54,7 +54,7 @@ mutate: $(VENV)/.test ## Send damaged uploads to a real server: COUNT=10000 CSVs
 EXAMPLES ?= 500
 schemathesis: $(VENV)/.test ## Look for requests that are not answered as /openapi.json says (EXAMPLES=500 a call, SEED=1)
 	SCHEMATHESIS_EXAMPLES=$(EXAMPLES) SCHEMATHESIS_SEED=$(SEED) $(BIN)/python -m pytest \
-	    tests/acceptance/test_openapi.py --timeout=0 $(ARGS)
+	    tests/schemathesis --timeout=0 $(ARGS)
 
 lint: $(VENV)/.lint ## Check the code's style
 	$(BIN)/ruff check

@@ -1,13 +1,10 @@
-"""The described API against the real process."""
+"""The commands of the API's description."""
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import sys
 from pathlib import Path
-from typing import Final
 
 import aiohttp
 import pytest
@@ -15,27 +12,6 @@ import pytest
 from plays_service.api.openapi import document
 from tests.acceptance.conftest import StartServer, result, run, upload
 from tests.conftest import EXAMPLE
-
-#: `make schemathesis` asks for more.
-EXAMPLES: Final = os.environ.get("SCHEMATHESIS_EXAMPLES", "25")
-SEED: Final = os.environ.get("SCHEMATHESIS_SEED", "1")
-ROOT: Final = Path(__file__).parents[2]
-
-
-async def test_schemathesis_finds_nothing(start_server: StartServer, tmp_path: Path) -> None:
-    server = await start_server()
-    code, output, errors = await run(
-        *(sys.executable, "-m", "schemathesis.cli"),
-        *("--config-file", str(Path(__file__).with_name("schemathesis.toml"))),
-        *("run", f"{server.url}/openapi.json", "--checks=all", "--no-color"),
-        *(f"--max-examples={EXAMPLES}", f"--seed={SEED}", "--generation-database=none"),
-        cwd=tmp_path,
-        PYTHONPATH=str(ROOT),  # for the hooks
-    )
-    assert code == 0, output + errors
-    assert re.search(r"[0-9]{3,} generated, [0-9]{3,} passed", output), output
-    assert server.process.returncode is None
-    assert "Traceback" not in "".join(server.log)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

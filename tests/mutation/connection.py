@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -77,7 +78,7 @@ async def _read_answer(reader: asyncio.StreamReader, *, to_head: bool) -> Answer
     head = await reader.readuntil(b"\r\n\r\n")
     status_line, *lines = head.decode("ascii").removesuffix("\r\n\r\n").split("\r\n")
     version, status, _ = status_line.split(" ", 2)
-    assert version in ("HTTP/1.0", "HTTP/1.1"), head
+    assert re.fullmatch(r"HTTP/[0-9]\.[0-9]", version), head  # aiohttp repeats that of the request
     if status == "100":
         return await _read_answer(reader, to_head=to_head)
     headers = {}
