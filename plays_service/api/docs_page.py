@@ -79,9 +79,8 @@ class _Page:
         return element("nav", *groups, aria_label="Contents", tabindex="0")
 
     def _main(self) -> Element:
-        sections: list[Node] = [
-            element("section", *paragraphs(self._document["info"]["description"]))
-        ]
+        intro = paragraphs(self._document["info"]["description"])
+        sections: list[Node] = [element("section", *intro, self._access())]
         for tag in self._document["tags"]:
             operations = [self._operation(*found) for found in self._operations(tag["name"])]
             intro = paragraphs(tag["description"])
@@ -105,8 +104,6 @@ class _Page:
         parts: list[Node] = [title, element("p", operation["summary"], class_="summary")]
         parts += paragraphs(operation["description"])
         parts += [_code(sample["source"]) for sample in operation.get("x-codeSamples", [])]
-        if security := operation.get("security"):
-            parts.append(self._security(security))
         if operation["parameters"]:
             parts += [element("h4", "Parameters"), self._parameters(operation["parameters"])]
         if "requestBody" in operation:
@@ -115,10 +112,9 @@ class _Page:
         parts += [self._response(*item) for item in operation["responses"].items()]
         return element("article", *parts, id=name, aria_labelledby=f"{name}-title")
 
-    def _security(self, requirements: list[Mapping[str, Any]]) -> Element:
-        schemes = self._document["components"]["securitySchemes"]
-        ways = [schemes[name]["description"] for one in requirements for name in one]
-        return element("ul", *(element("li", *phrase(way)) for way in ways))
+    def _access(self) -> Element:
+        schemes = self._document["components"]["securitySchemes"].values()
+        return element("ul", *(element("li", *phrase(way["description"])) for way in schemes))
 
     def _parameters(self, parameters: list[Mapping[str, Any]]) -> Element:
         rows = []

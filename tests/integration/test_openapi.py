@@ -19,6 +19,7 @@ import pytest
 from plays_service.api import STOPPING
 from plays_service.api.openapi import document
 from plays_service.tasks import TaskStore
+from tests.coming import COMING_ANSWERS
 from tests.conftest import EXAMPLE
 from tests.integration.conftest import (
     Gate,
@@ -97,6 +98,8 @@ def documented() -> Iterator[tuple[str, Documented]]:
         for operation in (item[method] for method in METHODS & item.keys()):
             for status, response in operation["responses"].items():
                 name = response.get("$ref", operation["operationId"]).rpartition("/")[2]
+                if name in COMING_ANSWERS:
+                    continue
                 whole = resolved(response)
                 for content_type, media in whole.get("content", {}).items():
                     for example, value in media.get("examples", {}).items():
