@@ -31,18 +31,28 @@ class BadPackingError(ValueError):
 def unpacked(data: bytes) -> bytes:
     """The file without its packing, if its first bytes tell of one. Raises `BadPackingError`."""
     if data.startswith(_GZIP):
-        return _members(data, _GZIP, lambda: zlib.decompressobj(wbits=31))
+        return _members(data, _GZIP, lambda: zlib.decompressobj(wbits=31), _without_unknown_flags)
     if data.startswith(_ZSTD):
         return _members(data, _ZSTD, zstd.ZstdDecompressor)
     return data
 
 
-def _members(data: bytes, magic: bytes, make: Callable[[], Any]) -> bytes:
+def _without_unknown_flags(data: bytes) -> bytes:
+    """ISA-L unpacks all the same, zlib does not (RFC 1952, section 2.3.1.2)."""
+    return data[:3] + bytes(flags & 0x1F for flags in data[3:4]) + data[4:]
+
+
+def _members(
+    data: bytes,
+    magic: bytes,
+    make: Callable[[], Any],
+    prepare: Callable[[bytes], bytes] = lambda data: data,
+) -> bytes:
     whole = b""
     while data:
         member = make()
         try:
-            whole += member.decompress(data)
+            whole += member.decompress(prepare(data))
         except (zlib.error, zstd.ZstdError) as error:
             raise BadPackingError(str(error)) from None
         data = member.unused_data.lstrip(b"\0")
