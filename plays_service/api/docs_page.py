@@ -23,6 +23,7 @@ _CONSTRAINTS: Final = {
     "minimum": "at least {}",
     "maximum": "at most {}",
     "minLength": "length at least {}",
+    "maxLength": "length at most {}",
     "maxItems": "at most {} items",
 }
 

@@ -13,6 +13,7 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
 from plays_service import __version__
+from plays_service.api import docs_page as docs_page_module
 from plays_service.api.docs_page import docs_page
 from plays_service.api.openapi import document
 from plays_service.app import create_app
@@ -180,6 +181,17 @@ def test_the_page_tells_all_that_is_in_the_document(page: Page) -> None:
     for _, _, example in examples():
         if isinstance(example, str):
             assert example in page.text
+
+
+def test_the_page_knows_all_that_the_schemas_say() -> None:
+    words = set(docs_page_module._CONSTRAINTS) | {
+        *("type", "format", "enum", "items", "anyOf", "$ref", "contentSchema"),  # in words
+        *("properties", "required", "description"),  # as a table
+        *("additionalProperties", "contentMediaType"),  # for programs
+    }
+    for path, node in nodes(document()):
+        if re.search(r"/(schema|items|schemas/[^/]+|properties/[^/]+|anyOf/[0-9]+)$", path):
+            assert node.keys() <= words, path
 
 
 def test_every_link_on_the_page_leads_somewhere(page: Page) -> None:
