@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
@@ -116,12 +117,14 @@ def resolved(node: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 async def test_the_documented_answers_are_the_real_ones(
-    start_service: StartService, gate: Gate, monkeypatch: pytest.MonkeyPatch
+    start_service: StartService, gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     waiting = await answers_while_a_task_waits(await start_service(max_queued_tasks=1), gate)
     gate.open()
+    closed = await answers_without_a_token(start_service, tmp_path)
     service = await start_service(upload_timeout=0.1)
-    answers = waiting | await answers_to_uploads(service) | await answers_about_tasks(service)
+    answers = waiting | closed | await answers_to_uploads(service)
+    answers |= await answers_about_tasks(service)
     answers |= await answers_in_trouble(service, monkeypatch)
     expected = dict(documented())
     assert answers.keys() == expected.keys()
@@ -182,6 +185,17 @@ async def answers_about_tasks(service: Service) -> dict[str, bytes]:
         "getReady.ready": get("/ready"),
     }
     return {name: await ask(service, sent) for name, sent in requests.items()}
+
+
+async def answers_without_a_token(start: StartService, folder: Path) -> dict[str, bytes]:
+    (folder / "tokens").write_text(f"label {sha256(b'secret').hexdigest()}\n")
+    service = await start(tokens_file=folder / "tokens")
+    answers = {
+        "Unauthorized.missing": await ask(service, get(f"/tasks/{uuid4()}")),
+        "Unauthorized.wrong": await ask(service, get("/metrics", b"Authorization: Bearer other")),
+    }
+    await service.stop()
+    return answers
 
 
 async def answers_in_trouble(service: Service, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
