@@ -9,7 +9,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -17,9 +17,9 @@ from uuid import uuid4
 
 import pytest
 
-from plays_service.api import STOPPING
+from plays_service.api import SETTINGS, STOPPING
 from plays_service.api.openapi import document
-from plays_service.tasks import TaskStore
+from plays_service.tasks import DiskBudget, QuotaError, TaskRunner, TaskStore
 from tests.coming import COMING_ANSWERS
 from tests.conftest import EXAMPLE
 from tests.integration.conftest import (
@@ -202,10 +202,26 @@ async def answers_in_trouble(service: Service, monkeypatch: pytest.MonkeyPatch) 
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(TaskStore, "begin", full)
-    answers = {"DiskFull.disk_full": await ask(service, upload(EXAMPLE))}
+    def over_quota(*_: Any) -> None:
+        raise QuotaError
+
+    async def in_trouble(target: object, name: str, value: object, sent: bytes) -> bytes:
+        with monkeypatch.context() as patch:
+            patch.setattr(target, name, value)
+            return await ask(service, sent)
+
+    ready, settings = get("/ready"), service.app[SETTINGS]
+    no_uploads, dead = replace(settings, max_uploads=0), property(lambda _: False)
+    answers = {
+        "DiskFull.disk_full": await in_trouble(TaskStore, "begin", full, upload(EXAMPLE)),
+        "DiskFull.quota": await in_trouble(DiskBudget, "check", over_quota, ready),
+        "Unavailable.workers": await in_trouble(TaskRunner, "workers_alive", dead, ready),
+    }
+    with monkeypatch.context() as patch:
+        patch.setitem(service.app._state, SETTINGS, no_uploads)
+        answers["Unavailable.uploads"] = await ask(service, ready)
     service.app[STOPPING].set()
-    return answers | {"Unavailable.stopping": await ask(service, get("/ready"))}
+    return answers | {"Unavailable.stopping": await ask(service, ready)}
 
 
 async def ask(service: Service, sent: bytes) -> bytes:
