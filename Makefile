@@ -15,7 +15,7 @@ INSTALL_INPUTS := setup.cfg setup.py pyproject.toml $(wildcard plays_service/*/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test sanitize fuzz crash lint types format bench-aggregate bench-service dist dist-test release audit image image-test clean
+.PHONY: help run test sanitize fuzz crash mutate schemathesis lint types format bench-aggregate bench-service dist dist-test release audit image image-test clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' Makefile | expand -t 18
@@ -49,6 +49,16 @@ KILLS ?= 500
 SEED ?= 1
 crash: $(VENV)/.test ## Kill the service and its workers again and again, and see that nothing is lost (KILLS=500 SEED=1)
 	$(BIN)/python -m tests.crash.campaign --kills $(KILLS) --seed $(SEED)
+
+COUNT ?= 10000
+mutate: $(VENV)/.test ## Send damaged uploads to a real server: COUNT=10000 CSVs, and as many forms (SEED=1)
+	MUTATIONS=$(COUNT) MUTATION_SEED=$(SEED) $(BIN)/python -m pytest tests/mutation \
+	    --timeout=0 --log-cli-level=INFO $(ARGS)
+
+EXAMPLES ?= 500
+schemathesis: $(VENV)/.test ## Look for requests that are not answered as /openapi.json says (EXAMPLES=500 a call, SEED=1)
+	SCHEMATHESIS_EXAMPLES=$(EXAMPLES) SCHEMATHESIS_SEED=$(SEED) $(BIN)/python -m pytest \
+	    tests/schemathesis --timeout=0 $(ARGS)
 
 lint: $(VENV)/.lint ## Check the code's style
 	$(BIN)/ruff check

@@ -32,7 +32,7 @@ _LONGEST_STEM: Final = 200
 async def file_response(request: web.Request, path: Path, filename: str) -> web.StreamResponse:
     """All of the result, a part of it, or packed, as is asked; ``filename`` is the upload's.
 
-    Raises `ApiError` 404 where it is gone, and 416.
+    Raises `ApiError` 404 where it is gone, 412 and 416.
     """
     headers = {
         "Content-Type": "text/csv; charset=utf-8",
@@ -48,6 +48,7 @@ async def file_response(request: web.Request, path: Path, filename: str) -> web.
             return await _packed_response(request, path, headers, coding)
     except FileNotFoundError:
         raise ApiError(404, "The result is gone from the server; upload the file again") from None
+    _check_preconditions(request, about)
     if _is_for_another(request, _tag(about, None)):
         return _WholeFileResponse(path, headers=headers)
     _check_range(request, about.st_size)
@@ -122,6 +123,22 @@ def _describe(answer: web.StreamResponse, about: os.stat_result, coding: str | N
 def _tag(about: os.stat_result, coding: str | None) -> str:
     tag = f"{about.st_mtime_ns:x}-{about.st_size:x}"  # as `FileResponse` has it
     return f"{tag}-{coding}" if coding else tag
+
+
+def _check_preconditions(request: web.Request, about: os.stat_result) -> None:
+    """Raise `ApiError` 412 (RFC 9110, section 13.2.2): `FileResponse` would, but without a body."""
+    known, since = request.if_match, request.if_unmodified_since
+    if known is not None:
+        tags = {one.value for one in known if not one.is_weak}
+        holds = not tags.isdisjoint({_tag(about, None), "*"})
+    else:
+        holds = since is None or about.st_mtime <= since.timestamp()
+    if not holds:
+        raise ApiError(
+            412,
+            "The result is another than the one that the request asks for; leave out If-Match "
+            "and If-Unmodified-Since",
+        )
 
 
 def _check_range(request: web.Request, size: int) -> None:

@@ -20,6 +20,8 @@ LONGEST_WAIT: Final = 60.0
 
 #: Seconds after which asking again makes sense.
 _RETRY_AFTER: Final = "1"
+#: As JSON writes numbers from 0 on.
+_SECONDS: Final = re.compile(r"[0-9]{1,400}(\.[0-9]{1,400})?(e[+-]?[0-9]{1,3})?", re.IGNORECASE)
 _PREFER_WAIT: Final = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?([^,;"\s]+)', re.IGNORECASE)
 
 
@@ -47,6 +49,6 @@ def _wait_seconds(request: web.Request) -> float:
         if match is None or not re.fullmatch(r"[0-9]{1,9}", match[1]):
             return 0.0  # a preference that cannot be understood is ignored
         text = match[1]
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+    if not _SECONDS.fullmatch(text):
         raise ApiError(400, "wait must be a number of seconds, such as ?wait=30 (at most 60)")
     return min(float(text), LONGEST_WAIT)

@@ -7,6 +7,7 @@ from aiohttp import web
 from plays_service.api.events import get_events
 from plays_service.api.health import get_health, get_ready
 from plays_service.api.metrics import get_metrics
+from plays_service.api.openapi import get_docs, get_openapi
 from plays_service.api.results import get_result
 from plays_service.api.session import delete_session, post_session
 from plays_service.api.tasks import delete_task, get_task
@@ -32,5 +33,7 @@ def add_routes(app: web.Application) -> None:
             web.get("/metrics", get_metrics),
             web.get("/health", get_health),
             web.get("/ready", get_ready),
+            web.get("/openapi.json", get_openapi),
+            web.get("/docs", get_docs),
         ]
     )

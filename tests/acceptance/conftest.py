@@ -141,13 +141,15 @@ def clean_environment(**variables: str) -> dict[str, str]:
     return inherited | variables
 
 
-async def run(*words: str, cwd: Path | None = None, **variables: str) -> tuple[int, str, str]:
+async def run(
+    *words: str, cwd: Path | None = None, seconds: float = LONG, **variables: str
+) -> tuple[int, str, str]:
     """Run a program to its end: exit code, standard output, standard error."""
     process = await asyncio.create_subprocess_exec(
         *words, stdout=PIPE, stderr=PIPE, cwd=cwd, env=clean_environment(**variables)
     )
     try:
-        async with asyncio.timeout(LONG):
+        async with asyncio.timeout(seconds):
             stdout, stderr = await process.communicate()
     except TimeoutError:
         process.kill()

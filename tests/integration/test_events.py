@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 from collections.abc import AsyncIterator
 from itertools import pairwise
@@ -12,6 +13,7 @@ import aiohttp
 import pytest
 
 from plays_service.api import STOPPING, events
+from plays_service.tasks import TaskStore
 from tests.conftest import EXAMPLE
 from tests.integration.conftest import LONG, Gate, Service, StartService, eventually, request
 
@@ -109,3 +111,18 @@ async def test_a_service_that_stops_ends_it(start_service: StartService, gate: G
 async def test_events_of_an_unknown_task_are_answered_404(service: Service) -> None:
     async with service.client.get("/tasks/1/events") as answer:
         assert answer.status == 404
+
+
+async def test_a_stream_that_fails_is_cut_off_without_a_second_answer_in_it(
+    service: Service, monkeypatch: pytest.MonkeyPatch, gate: Gate
+) -> None:
+    task_id = await service.upload(EXAMPLE)
+    await gate.arrived.wait()
+
+    def fail(*_: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(TaskStore, "mark_started", fail)
+    answer = await service.raw(request(method=b"GET", target=f"/tasks/{task_id}/events".encode()))
+    assert answer.count(b"HTTP/1.1") == 1
+    assert await service.is_healthy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from plays_service.api import RUNNER
 from plays_service.tasks import CURRENT_TASK, State, Task, TaskStore, WorkerPool
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
 from tests.integration.conftest import (
+    LONG,
     Gate,
     Service,
     StartService,
@@ -220,6 +222,30 @@ async def test_a_task_that_is_cancelled_just_as_it_ends_leaves_no_files(
     gate.open()
     answer = await deleting
     assert (answer.status, (await answer.json())["state"]) == (200, "REVOKED")
+    await service.holds_only_ended_tasks()
+
+
+async def test_a_task_that_ends_while_it_is_looked_at_is_shown_all_the_same(
+    service: Service, monkeypatch: pytest.MonkeyPatch, gate: Gate
+) -> None:
+    mark, marking, go_on = TaskStore.mark_started, asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow_mark(self: TaskStore, task: Task, started: float) -> None:
+        loop.call_soon_threadsafe(marking.set)
+        assert go_on.wait(LONG)
+        mark(self, task, started)
+
+    monkeypatch.setattr(TaskStore, "mark_started", slow_mark)
+    task_id = await service.upload(EXAMPLE)
+    await gate.arrived.wait()
+    looking = asyncio.create_task(service.task(task_id))
+    await marking.wait()
+    gate.open()
+    await asyncio.sleep(0.2)  # by then it would have ended
+    go_on.set()
+    assert (await looking)["state"] == "STARTED"
+    assert await service.result(task_id) == EXAMPLE_RESULT
     await service.holds_only_ended_tasks()
 
 
