@@ -10,7 +10,7 @@ from aiohttp import web
 
 from plays_service.api.context import RUNNER, task_of
 from plays_service.api.errors import ApiError
-from plays_service.tasks import DISK_FULL, State, Task
+from plays_service.tasks import State, Task, disk_problem
 
 __all__ = ["delete_task", "get_task"]
 
@@ -30,8 +30,8 @@ async def delete_task(request: web.Request) -> web.Response:
             return web.json_response(describe(task))
         await runner.remove(task)
     except OSError as error:
-        if error.errno in DISK_FULL:
-            raise ApiError(507, "The server's disk is full; try again later") from error
+        if (problem := disk_problem(error)) is not None:
+            raise ApiError(507, f"{problem}; try again later") from error
         raise
     return web.Response(status=204)
 

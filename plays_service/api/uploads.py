@@ -16,7 +16,7 @@ from plays_service.api.context import RUNNER, SETTINGS, UPLOADS
 from plays_service.api.errors import ApiError
 from plays_service.api.health import refuse_uploads
 from plays_service.api.multipart import MultipartError, MultipartReader, Part, boundary_of
-from plays_service.tasks import DISK_FULL, Intake, Task
+from plays_service.tasks import Intake, Task, disk_problem
 
 __all__ = ["answer_expectation", "process_csv"]
 
@@ -155,8 +155,8 @@ async def _receive(request: web.Request, transcoder: Transcoder, task: Task) -> 
         await intake.abandon()
         if isinstance(error, PackingError):
             raise ApiError(400, str(error), _CLOSE) from None
-        if isinstance(error, OSError) and error.errno in DISK_FULL:
-            raise ApiError(507, "The server's disk is full; try again later", _CLOSE) from error
+        if (problem := disk_problem(error)) is not None:
+            raise ApiError(507, f"{problem}; try again later", _CLOSE) from error
         raise
 
 

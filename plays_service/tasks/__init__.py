@@ -1,12 +1,13 @@
 """Tasks: what is to be done, how far it is, and how it survives; nothing of HTTP."""
 
+from plays_service.tasks.disk import DISK_FULL, disk_problem
 from plays_service.tasks.fair_queue import FairQueue
 from plays_service.tasks.growth import Growth
 from plays_service.tasks.intake import Intake
 from plays_service.tasks.pipeline import Pipeline
 from plays_service.tasks.registry import TaskRegistry
 from plays_service.tasks.runner import TaskRunner
-from plays_service.tasks.store import DISK_FULL, DataFolderError, TaskStore
+from plays_service.tasks.store import DataFolderError, TaskStore
 from plays_service.tasks.task import State, Task
 from plays_service.tasks.work import Work
 from plays_service.tasks.worker_pool import WorkerDiedError, WorkerPool
@@ -26,4 +27,5 @@ __all__ = [
     "Work",
     "WorkerDiedError",
     "WorkerPool",
+    "disk_problem",
 ]

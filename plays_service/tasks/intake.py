@@ -9,8 +9,10 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from plays_service.tasks.disk import DISK_FULL
 from plays_service.tasks.work import SMALL
 
 if TYPE_CHECKING:
@@ -190,5 +192,5 @@ def _reserve(file: int, size: int) -> None:
         return
     if fallocate(file, _KEEP_SIZE, ctypes.c_int64(0), ctypes.c_int64(size)) != 0:
         number = ctypes.get_errno()
-        if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if number in DISK_FULL | {errno.EFBIG}:
             raise OSError(number, os.strerror(number))

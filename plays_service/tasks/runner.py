@@ -15,11 +15,12 @@ from uuid import UUID
 from plays_service.aggregation import Summary
 from plays_service.settings import Settings
 from plays_service.tasks.batcher import Batcher, Outcome, run_all
+from plays_service.tasks.disk import disk_problem
 from plays_service.tasks.fair_queue import FairQueue
 from plays_service.tasks.growth import Growth
 from plays_service.tasks.pipeline import Pipeline
 from plays_service.tasks.registry import TaskRegistry
-from plays_service.tasks.store import DISK_FULL, TaskStore
+from plays_service.tasks.store import TaskStore
 from plays_service.tasks.task import State, Task
 from plays_service.tasks.work import Call, Work
 from plays_service.tasks.worker_pool import WorkerDiedError, WorkerPool
@@ -323,8 +324,8 @@ def _reason(task: Task, error: Exception) -> str:
     if isinstance(error, WorkerDiedError):
         _log.error("task %s: %s", task.id, error)
         return f"The file could not be aggregated: {error}"
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
+    if (problem := disk_problem(error)) is not None:
         _log.error("task %s: %s", task.id, error)
-        return "The server has no disk space left for this task; upload it again later"
+        return f"{problem}; upload the file again later"
     _log.error("task %s failed", task.id, exc_info=error)
     return "The service failed at this task (not the file's fault); upload it again"

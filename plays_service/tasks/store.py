@@ -33,10 +33,7 @@ from plays_service.tasks.task import State, Task
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["DISK_FULL", "DataFolderError", "TaskStore"]
-
-#: Error numbers that mean: no room.
-DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+__all__ = ["DataFolderError", "TaskStore"]
 
 #: Bytes of an input that is deleted faster than another thread is asked to.
 _CLEANED_AT_ONCE: Final = 1 << 20
