@@ -145,11 +145,16 @@ class TaskRunner:
         """Bring the task's state up to what is really going on, before a client sees it.
 
         Most tasks end before anyone asks whether they have started: only those that are asked for
-        pay for the mark that lets it survive a crash. Raises `OSError`.
+        pay for the mark that lets it survive a crash. Where the disk does not take that, the task
+        stays PENDING.
         """
         started = task.started
         if task.state is State.PENDING and started is not None:
-            await asyncio.to_thread(self.store.mark_started, task, started)
+            try:
+                await asyncio.to_thread(self.store.mark_started, task, started)
+            except OSError as error:
+                _log.warning("task %s: cannot write that it has started: %s", task.id, error)
+                return
             if task.state is State.PENDING:  # it may have ended meanwhile
                 task.state = State.STARTED
                 task.changed.send()
