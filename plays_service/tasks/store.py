@@ -135,14 +135,38 @@ class TaskStore:
         self._delete_all_but(kept, task)
 
     def drop_work(self, task: Task) -> None:
-        """Delete all that a task has made so far; its input and its state stay."""
-        self._delete_all_but({"task.json", "input.csv", "started"}, task)
+        """Delete all that a task has made so far; its input and its state stay.
+
+        So does the state that is being written at this moment: someone may cancel the task.
+        """
+        self._delete_all_but({"task.json", "task.json.tmp", "input.csv", "started"}, task)
 
     def remove(self, task: Task) -> None:
-        """Delete a task, or what was begun of one, and all that belongs to it."""
-        doomed = self._trash / uuid4().hex
-        self.folder(task).rename(doomed)  # at once, so that a crash leaves no half of a task
-        _delete(doomed)
+        """Delete a task and all that belongs to it. Raises `OSError`: then it is still there."""
+        self._throw_away(self.folder(task))
+
+    def discard(self, task: Task) -> None:
+        """Delete what was begun of a task, at once or as soon as the disk lets it."""
+        try:
+            self.remove(task)
+        except OSError as error:
+            self._note_resisting(self.folder(task), error)
+
+    def delete_again(self) -> None:
+        """Try again to delete what could not be deleted before."""
+        for path in tuple(self._resisting):
+            if path.parent != self._tasks:
+                self._delete(path)
+                continue
+            try:
+                self._throw_away(path)
+            except OSError as error:
+                self._note_resisting(path, error)
+
+    @property
+    def resisting(self) -> int:
+        """Files and folders that could not be deleted so far."""
+        return len(self._resisting)
 
     def load(self) -> Iterator[Task]:
         """Every task on disk; ended ones are cleaned, and uploads deleted that became none.

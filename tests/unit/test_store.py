@@ -84,6 +84,15 @@ def test_cleaning_leaves_the_state_and_after_success_the_result(store: TaskStore
         assert {path.name for path in store.folder(task).iterdir()} == left
 
 
+def test_dropped_work_leaves_the_state_that_is_being_written(store: TaskStore) -> None:
+    task = _accepted(store)
+    for name in ("task.json.tmp", "result.csv.tmp", "result.csv"):
+        (store.folder(task) / name).touch()
+    store.drop_work(task)
+    left = {path.name for path in store.folder(task).iterdir()}
+    assert left == {"task.json", "task.json.tmp", "input.csv"}
+
+
 def test_a_removed_task_leaves_nothing(store: TaskStore, tmp_path: Path) -> None:
     task = _accepted(store)
     store.remove(task)
