@@ -45,7 +45,7 @@ class Intake:
         self._runner = runner
         self._task = task
         self._file: int | None = None
-        self._on_disk = False  # there is a folder of the task that is to be
+        self._on_disk = False  # there may be a folder of the task that is to be
         self._expected = 0
         self._begun = False  # the pipeline
         self._pieces: list[bytes | bytearray] = []
@@ -94,7 +94,8 @@ class Intake:
         """Forget all of it: it becomes no task."""
         if under_way := [one for one in (self._writing, self._syncing) if one is not None]:
             await asyncio.wait(under_way)
-        await self._close()
+        with suppress(OSError):  # the file goes anyway
+            await self._close()
         if self._on_disk:
             await self._runner.abandon(self._task)
 
@@ -111,8 +112,8 @@ class Intake:
         """Begin to write what was collected; what comes meanwhile is collected anew."""
         await self._finish_writing()
         if self._file is None:
-            self._file = await asyncio.to_thread(self._open)
             self._on_disk = True
+            self._file = await asyncio.to_thread(self._open)
         pieces, self._pieces = self._pieces, []
         size, self._collected = self._collected, 0
         if self._syncing is None or self._syncing.done():
@@ -155,7 +156,6 @@ class Intake:
             _reserve(file, self._expected)
         except OSError:
             os.close(file)
-            self._runner.store.remove(self._task)
             raise
         return file
 

@@ -36,6 +36,7 @@ _SHORT: Final = 512 << 10
 _SHORT_TOGETHER: Final = 16
 #: Seconds.
 _SAVE_AGAIN: Final = 1.0
+_DELETE_AGAIN: Final = 1.0
 _SWEEP_AT_LEAST_EVERY: Final = 60.0
 
 
@@ -72,7 +73,7 @@ class TaskRunner:
         self._short = Batcher(self._call_short, hops=settings.workers, most=_SHORT_TOGETHER)
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._early: dict[UUID, _PipelineRun] = {}  # of tasks that are to be
-        self._sweeper: asyncio.Task[None] | None = None
+        self._sweepers: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Take up the tasks on disk: ended ones are known again, the others go on."""
@@ -82,12 +83,12 @@ class TaskRunner:
                 self._run_soon(task, None, await asyncio.to_thread(self.store.size_of, task))
         await self._pool.call(os.getpid)  # so that the first upload does not wait for a worker
         _log.info("%d tasks on disk, %d to go on", len(self.registry), len(self._running))
-        self._sweeper = asyncio.create_task(self._sweep())
+        self._sweepers = [asyncio.create_task(one) for one in (self._sweep(), self._delete_again())]
 
     async def stop(self) -> None:
         """Stop after the calls under way; what has not ended goes on at the next start."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for sweeper in self._sweepers:
+            sweeper.cancel()
         running = [*self._running.values(), *(one.running for one in self._early.values())]
         for one in running:
             one.cancel()
@@ -133,7 +134,7 @@ class TaskRunner:
         if early is not None:
             early.running.cancel()
             await asyncio.gather(early.running, return_exceptions=True)
-        await asyncio.to_thread(self.store.remove, task)
+        await asyncio.to_thread(self.store.discard, task)
 
     async def accept_bytes(self, data: bytes, task: Task) -> None:
         """Make ``data``, the whole input, a task. Raises `OSError`."""
@@ -170,13 +171,13 @@ class TaskRunner:
         return revoked
 
     async def remove(self, task: Task) -> None:
-        """Forget an ended task and delete its result."""
+        """Forget an ended task and delete its result. Raises `OSError`: then it is still there."""
         running = self._running.get(task.id)
         if running is not None:  # its last calls still write into its folder
             await asyncio.gather(running, return_exceptions=True)
         if self.registry.get(task.id) is task:
-            self.registry.remove(task)
             await asyncio.to_thread(self.store.remove, task)
+            self.registry.remove(task)
 
     @property
     def unfinished(self) -> int:
@@ -307,6 +308,13 @@ class TaskRunner:
                     except OSError as error:
                         _log.error("cannot remove expired task %s: %s", task.id, error)
             await asyncio.sleep(min(max(ttl / 10, 0.1), _SWEEP_AT_LEAST_EVERY))
+
+    async def _delete_again(self) -> None:
+        """Delete what the disk would not delete before, as soon as it lets us."""
+        while True:
+            await asyncio.sleep(_DELETE_AGAIN)
+            if self.store.resisting:
+                await asyncio.to_thread(self.store.delete_again)
 
 
 async def _in_thread(functions: Sequence[Callable[[], Any]]) -> list[Outcome]:

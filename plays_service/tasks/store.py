@@ -16,13 +16,13 @@ each is either there or not.
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from uuid import UUID, uuid4
@@ -58,6 +58,7 @@ class TaskStore:
         self._set_aside = self._root / "set_aside"
         self.fsync = fsync  #: what is written must survive a power cut
         self._lock: int | None = None
+        self._resisting: set[Path] = set()  # could not be deleted
 
     def open(self) -> None:
         """Make the folders, lock them, clear what an earlier process left half-done.
@@ -79,7 +80,7 @@ class TaskStore:
             self.close()
             raise DataFolderError(f"cannot use the data folder {self._root}: {error}") from error
         for leftover in self._trash.iterdir():
-            _delete(leftover)
+            self._delete(leftover)
 
     def close(self) -> None:
         """Give up the lock, as the system does when the process dies."""
@@ -107,7 +108,7 @@ class TaskStore:
             path.write_bytes(data)
             self.accept(task)
         except BaseException:
-            self.remove(task)
+            self.discard(task)
             raise
 
     def mark_started(self, task: Task, started: float) -> None:
@@ -175,7 +176,7 @@ class TaskStore:
         """
         for folder in self._tasks.iterdir():
             if _is_begun(folder):
-                _delete(folder)
+                self._delete(folder)
                 continue
             try:
                 task = Task.from_json(json.loads((folder / "task.json").read_bytes()))
@@ -217,9 +218,38 @@ class TaskStore:
         return self.folder(task) / "result.csv"
 
     def _delete_all_but(self, kept: set[str], task: Task) -> None:
-        for path in self.folder(task).iterdir():
-            if path.name not in kept:
-                _delete(path)
+        try:
+            doomed = [path for path in self.folder(task).iterdir() if path.name not in kept]
+        except OSError as error:  # the next start looks again
+            _log.warning("cannot clear %s: %s", self.folder(task), error)
+            return
+        for path in doomed:
+            self._delete(path)
+
+    def _throw_away(self, folder: Path) -> None:
+        """Delete a task's folder, if it is there. Raises `OSError`: then it is whole."""
+        doomed = self._trash / uuid4().hex
+        with suppress(FileNotFoundError):
+            folder.rename(doomed)  # at once, so that a crash leaves no half of a task
+            self._delete(doomed)
+        self._resisting.discard(folder)
+
+    def _delete(self, path: Path) -> None:
+        """Delete a file or a folder; what resists is tried again, and at the next start."""
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            self._note_resisting(path, error)
+        else:
+            self._resisting.discard(path)
+
+    def _note_resisting(self, path: Path, error: OSError) -> None:
+        if path not in self._resisting:
+            _log.warning("cannot delete %s yet: %s", path, error)
+            self._resisting.add(path)
 
 
 def _is_begun(folder: Path) -> bool:
@@ -229,14 +259,3 @@ def _is_begun(folder: Path) -> bool:
         return named_by_id and {path.name for path in folder.iterdir()} <= _BEGUN
     except (OSError, ValueError):
         return False
-
-
-def _delete(path: Path) -> None:
-    """Delete a file or a folder; a failure is for the log and the next start."""
-    try:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        _log.warning("cannot delete %s: %s", path, error)
