@@ -1,0 +1,146 @@
+"""A disk that fails at any one of its operations: no lie, nothing lost, nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+from collections.abc import Iterable
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import pytest
+
+from tests.acceptance.conftest import LONG, Server
+from tests.conftest import EXAMPLE, EXAMPLE_RESULT
+from tests.faults.client import Client, Outcome
+from tests.faults.conftest import StartFaulty
+from tests.faults.faults import KINDS, Faults, Kind
+from tests.faults.scenarios import SCENARIOS, Scenario
+from tests.integration.conftest import eventually, leftovers
+
+_log = logging.getLogger(__name__)
+
+#: ``all`` (make faults), or how many of each kind in each scenario, chosen by the seed.
+CASES: Final = os.environ.get("PLAYS_TEST_FAULTS", "1")
+SEED: Final = int(os.environ.get("PLAYS_TEST_SEED", "1"))
+#: Seconds for which a disk stays bad after its first fault.
+BAD_FOR: Final = 0.1
+
+
+class Bench:
+    """A server, its disk, and what all clients so far were told."""
+
+    def __init__(self, server: Server, faults: Faults) -> None:
+        self.server = server
+        self.faults = faults
+        self.known: dict[str, Outcome] = {}
+
+    async def case(self, scenario: Scenario, kind: Kind, nth: int) -> int:
+        """Run the scenario with the ``nth`` operation failing: how many did."""
+        async with aiohttp.ClientSession(connector=_connector()) as http:
+            client = Client(http, self.server)
+            prepared = await scenario.prepare(client)
+            self.faults.arm(kind, nth)
+            await scenario.run(client, prepared)
+            await self._settle_if_it_can(client, kind)
+            hits = self.faults.hits
+            self.faults.release()
+            if hits == 0 or kind.is_harmless:
+                assert not client.refused
+            await self._settle(client)
+            outcomes = await client.final_outcomes()
+            self._check(client, outcomes, unharmed=kind.is_harmless or not hits)
+            await self._works(http)
+            return hits
+
+    def _check(self, client: Client, outcomes: dict[str, Outcome], *, unharmed: bool) -> None:
+        client.check(outcomes)
+        if unharmed:
+            failed = [one for one in outcomes.values() if isinstance(one, tuple)]
+            assert not any("disk" in message for _, message in failed)
+        self.known |= outcomes
+        # an upload that became no task, and a task that was deleted, have left nothing
+        folders = {path.name for path in (self.server.data_dir / "tasks").iterdir()}
+        assert folders == {one for one, outcome in self.known.items() if outcome is not None}
+
+    async def _settle(self, client: Client) -> None:
+        """Return when all tasks have ended and nothing else is on disk."""
+        await client.final_outcomes()
+        data_dir = self.server.data_dir
+        await eventually(lambda: not leftovers(data_dir), lambda: leftovers(data_dir))
+
+    async def _settle_if_it_can(self, client: Client, kind: Kind) -> None:
+        """`_settle`, or return a moment after the disk went bad for good."""
+        settling = asyncio.ensure_future(self._settle(client))
+        if kind.sticky and not kind.is_harmless:
+            while not settling.done() and not self.faults.hits:
+                await asyncio.sleep(0.01)
+            await asyncio.wait([settling], timeout=BAD_FOR)
+            settling.cancel()
+        await asyncio.wait([settling])
+        if not settling.cancelled():
+            settling.result()
+
+    async def _works(self, http: aiohttp.ClientSession) -> None:
+        client = Client(http, self.server)
+        task_id = await client.upload(EXAMPLE, EXAMPLE_RESULT)
+        assert task_id is not None
+        self.known[task_id] = await client.outcome(task_id, wait=60)
+        assert self.known[task_id] == EXAMPLE_RESULT
+        await self._settle(client)
+
+
+def _connector() -> aiohttp.TCPConnector:
+    return aiohttp.TCPConnector(force_close=True)  # so that no connection is counted as a leak
+
+
+def open_files(server: Server) -> list[str]:
+    """What the processes of the service hold open below its data folder."""
+    pids = [server.process.pid, *server.descendants()]
+    links = [link for pid in pids for link in Path(f"/proc/{pid}/fd").iterdir()]
+    targets = [str(link.readlink()) for link in links if link.is_symlink()]
+    return sorted(target for target in targets if target.startswith(str(server.data_dir)))
+
+
+def chosen(total: int, name: str) -> Iterable[int]:
+    """Which of about ``total`` operations fail, each in its turn."""
+    if CASES == "all":
+        return count(1)
+    numbers = range(1, total + 1)
+    return sorted(random.Random(f"{SEED} {name}").sample(numbers, min(int(CASES), total)))
+
+
+@pytest.mark.parametrize("fsync", [0, 1], ids=["", "fsync"])
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
+async def test_whatever_fails_nobody_is_lied_to(
+    start_faulty: StartFaulty, scenario: Scenario, fsync: int
+) -> None:
+    server, faults = await start_faulty(fsync=fsync, workers=1, **scenario.flags)
+    bench = Bench(server, faults)
+    assert await bench.case(scenario, KINDS[0], 0) == 0  # and a worker has started
+    before = open_files(server)
+    cases = hits = 0
+    for kind in KINDS:
+        assert await bench.case(scenario, kind, 0) == 0
+        for nth in chosen(faults.seen, f"{scenario.name} {kind.name}"):
+            try:
+                async with asyncio.timeout(LONG):
+                    hit = await bench.case(scenario, kind, nth)
+            except BaseException as error:
+                log = "".join(line for line in server.log if "aiohttp.access" not in line)[-3000:]
+                error.add_note(f"{kind.name}: {nth} of {faults.seen}: {faults.first}\n{log}")
+                raise
+            cases, hits = cases + 1, hits + hit
+            if not hit:
+                break  # it takes fewer operations
+        assert open_files(server) == before
+    _log.info("%s: %d cases, %d operations failed", scenario.name, cases, hits)
+    await server.kill()
+    server, _ = await start_faulty(fsync=fsync, workers=1, **scenario.flags)
+    async with aiohttp.ClientSession() as http:
+        client = Client(http, server)
+        assert {one: await client.outcome(one) for one in bench.known} == bench.known
