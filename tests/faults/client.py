@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterable
 from typing import Any, Final
@@ -35,10 +36,12 @@ class Client:
         self.refused: list[str] = []
 
     async def upload(
-        self, data: bytes | AsyncIterable[bytes], expected: bytes, **params: str
+        self, data: bytes | io.BytesIO | AsyncIterable[bytes], expected: bytes, **params: str
     ) -> str | None:
         """The task's id; None where the upload was refused."""
         url = f"{self.server.url}/process_csv"
+        if isinstance(data, bytes):
+            data = io.BytesIO(data)
         async with self.http.put(url, data=data, params=params) as answer:
             fields = await self._fields(answer)
         if fields is None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import random
+import re
 from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
@@ -144,3 +146,18 @@ async def test_whatever_fails_nobody_is_lied_to(
     async with aiohttp.ClientSession() as http:
         client = Client(http, server)
         assert {one: await client.outcome(one) for one in bench.known} == bench.known
+
+
+async def test_what_could_not_be_closed_is_not_used(start_faulty: StartFaulty) -> None:
+    """NFS may say no sooner that it did not take what was written."""
+    scenario = next(one for one in SCENARIOS if one.name == "many groups")
+    server, faults = await start_faulty(workers=1, **scenario.flags)
+    async with aiohttp.ClientSession() as http:
+        client = Client(http, server)
+        faults.arm(Kind("unclosed", errno.EIO, ("close",)), 3)  # after the input and its state
+        await scenario.run(client, "")
+        (outcome,) = (await client.final_outcomes()).values()
+    assert re.match(r"close .*\.partial\..*\.tmp$", faults.first), faults.first
+    assert outcome == (
+        "FAILURE", "The server's disk failed (Input/output error); upload the file again later"
+    )  # fmt: skip
