@@ -23,8 +23,9 @@ from plays_service.aggregation.engine import (
     write_ranges,
 )
 from plays_service.aggregation.errors import CsvError
+from plays_service.aggregation.groupfile import DamagedFileError
 from plays_service.aggregation.keys import PARTITIONS
-from plays_service.aggregation.publish import publish
+from plays_service.aggregation.publish import publish_once
 from plays_service.aggregation.small import aggregate_small, merge_small
 from plays_service.aggregation.summary import ERRORS_KEPT, Reading, Segment, Source, Summary
 from plays_service.aggregation.transcode import EncodingError, Transcoder
@@ -34,6 +35,7 @@ __all__ = [
     "ERRORS_KEPT",
     "PARTITIONS",
     "CsvError",
+    "DamagedFileError",
     "Dialect",
     "EncodingError",
     "EngineError",
@@ -52,7 +54,7 @@ __all__ = [
     "merge_partitions",
     "merge_small",
     "plan_result",
-    "publish",
+    "publish_once",
     "read_dialect",
     "use_engine",
     "write_ranges",

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from pathlib import Path
 
-__all__ = ["publish", "sync_folder"]
+from plays_service.aggregation.steps import Step, reached
+
+__all__ = ["publish", "publish_once", "sync_folder", "temporary_for"]
+
+
+def temporary_for(path: Path) -> Path:
+    """A name beside ``path`` for what may become it.
+
+    Each try has its own: one that was given up, but still lives, must not write into the next.
+    """
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
 
 
 def publish(temporary: Path, path: Path, *, fsync: bool) -> None:
@@ -18,8 +29,18 @@ def publish(temporary: Path, path: Path, *, fsync: bool) -> None:
     if fsync:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
+    reached(Step.PUBLISH_SYNCED)
     temporary.replace(path)
+    reached(Step.PUBLISH_RENAMED)
     if fsync:
+        sync_folder(path.parent)
+
+
+def publish_once(temporary: Path, path: Path, *, fsync: bool) -> None:
+    """`publish`, by a worker that may have died after it had done so, and does it again."""
+    if temporary.exists() or not path.exists():
+        publish(temporary, path, fsync=fsync)
+    elif fsync:
         sync_folder(path.parent)
 
 

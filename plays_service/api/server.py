@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import Final
+import socket
+from typing import Any, Final
 
 from aiohttp import web
+
+from plays_service.settings import Settings
 
 __all__ = ["ServiceRunner"]
 
@@ -19,6 +23,10 @@ class _Protocol(web.RequestHandler):
     """Answers with JSON also what is no HTTP at all, and so never reaches the middleware."""
 
     __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        _drop_when_stalled(transport.get_extra_info("socket"), self._keepalive_timeout)
 
     def handle_error(
         self,
@@ -41,18 +49,31 @@ class _Protocol(web.RequestHandler):
         return answer
 
 
+def _drop_when_stalled(connection: Any, seconds: float) -> None:
+    """Let the system end the connection when the client takes nothing for so long (RFC 5482).
+
+    Or a client that reads no further would hold a result, and memory, for ever.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
+
+
 class _Server(web.Server):
     def __call__(self) -> _Protocol:
         return _Protocol(self, loop=self._loop, **self._kwargs)
 
 
 class ServiceRunner(web.AppRunner):
-    """Runs the application as the service does; ``shutdown_timeout`` is in seconds."""
+    """Runs the application as the service does, within the limits of its settings."""
 
-    def __init__(self, app: web.Application, *, shutdown_timeout: float) -> None:
+    def __init__(self, app: web.Application, settings: Settings) -> None:
         super().__init__(
             app,
-            shutdown_timeout=shutdown_timeout,
+            shutdown_timeout=settings.stop_timeout,
+            # also what a client has for the headers of a request
+            keepalive_timeout=settings.idle_timeout,
+            max_line_size=settings.max_header_size,
+            max_field_size=settings.max_header_size,
             read_bufsize=_READ_BUFFER_SIZE,
             auto_decompress=False,  # it has no limit
         )

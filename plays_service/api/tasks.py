@@ -9,8 +9,8 @@ from typing import Any
 from aiohttp import web
 
 from plays_service.api.context import RUNNER, task_of
-from plays_service.api.errors import ApiError
-from plays_service.tasks import State, Task, disk_problem
+from plays_service.api.health import no_room
+from plays_service.tasks import State, Task
 
 __all__ = ["delete_task", "get_task"]
 
@@ -30,9 +30,7 @@ async def delete_task(request: web.Request) -> web.Response:
             return web.json_response(describe(task))
         await runner.remove(task)
     except OSError as error:
-        if (problem := disk_problem(error)) is not None:
-            raise ApiError(507, f"{problem}; try again later") from error
-        raise
+        raise no_room(error) from error
     return web.Response(status=204)
 
 

@@ -14,9 +14,9 @@ from plays_service.aggregation import EncodingError, Transcoder
 from plays_service.aggregation.unpack import PACKINGS, PackingError, Unpacker
 from plays_service.api.context import RUNNER, SETTINGS, UPLOADS
 from plays_service.api.errors import ApiError
-from plays_service.api.health import refuse_uploads
+from plays_service.api.health import no_room, refuse_uploads
 from plays_service.api.multipart import MultipartError, MultipartReader, Part, boundary_of
-from plays_service.tasks import Intake, Task, disk_problem
+from plays_service.tasks import Intake, Task
 
 __all__ = ["answer_expectation", "process_csv"]
 
@@ -155,8 +155,8 @@ async def _receive(request: web.Request, transcoder: Transcoder, task: Task) -> 
         await intake.abandon()
         if isinstance(error, PackingError):
             raise ApiError(400, str(error), _CLOSE) from None
-        if (problem := disk_problem(error)) is not None:
-            raise ApiError(507, f"{problem}; try again later", _CLOSE) from error
+        if isinstance(error, OSError):
+            raise no_room(error) from error
         raise
 
 
@@ -196,7 +196,13 @@ async def _read_body(request: web.Request, upload: _Upload) -> None:
 
 
 async def _read_form(request: web.Request, chunks: AsyncIterator[bytes], upload: _Upload) -> None:
-    reader = MultipartReader(chunks, boundary_of(request.headers["Content-Type"]))
+    settings = request.app[SETTINGS]
+    reader = MultipartReader(
+        chunks,
+        boundary_of(request.headers["Content-Type"]),
+        max_header_size=settings.max_header_size,
+        max_parts=settings.max_form_parts,
+    )
     found = False
     while part := await reader.next_part():
         if part.name != "file":
@@ -220,21 +226,28 @@ async def _read_part(part: Part, upload: _Upload) -> bool:
 
 
 async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
-    """The body as it arrives. Raises `ApiError` where it stops arriving."""
-    timeout = request.app[SETTINGS].upload_timeout
+    """The body as it arrives. Raises `ApiError` where it stops arriving, or hardly does."""
+    settings, loop = request.app[SETTINGS], asyncio.get_running_loop()
+    timeout, least = settings.upload_timeout, settings.min_upload_rate
+    begun, size = loop.time(), 0
     while True:
         try:
             async with asyncio.timeout(timeout):
                 chunk = await request.content.readany()
         except TimeoutError:
-            raise ApiError(
-                408, f"Nothing came for {timeout:g} s; send the file again", _CLOSE
-            ) from None
+            raise _timed_out(f"Nothing came for {timeout:g} s") from None
         except (ClientError, web.RequestPayloadError, ConnectionError) as error:
             raise ApiError(400, f"The upload ended early: {error}", _CLOSE) from None
         if not chunk:
             return
+        size += len(chunk)
+        if size < (loop.time() - begun - timeout) * least:
+            raise _timed_out(f"Less than {least} bytes came in a second")
         yield chunk
+
+
+def _timed_out(problem: str) -> ApiError:
+    return ApiError(408, f"{problem}; send the file again", _CLOSE)
 
 
 async def _unpacked(request: web.Request, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

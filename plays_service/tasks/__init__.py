@@ -1,6 +1,7 @@
 """Tasks: what is to be done, how far it is, and how it survives; nothing of HTTP."""
 
 from plays_service.tasks.disk import DISK_FULL, disk_problem
+from plays_service.tasks.disk_budget import DiskBudget, QuotaError
 from plays_service.tasks.fair_queue import FairQueue
 from plays_service.tasks.growth import Growth
 from plays_service.tasks.intake import Intake
@@ -10,15 +11,18 @@ from plays_service.tasks.runner import TaskRunner
 from plays_service.tasks.store import DataFolderError, TaskStore
 from plays_service.tasks.task import State, Task
 from plays_service.tasks.work import Work
+from plays_service.tasks.worker import WorkerLimits
 from plays_service.tasks.worker_pool import WorkerDiedError, WorkerPool
 
 __all__ = [
     "DISK_FULL",
     "DataFolderError",
+    "DiskBudget",
     "FairQueue",
     "Growth",
     "Intake",
     "Pipeline",
+    "QuotaError",
     "State",
     "Task",
     "TaskRegistry",
@@ -26,6 +30,7 @@ __all__ = [
     "TaskStore",
     "Work",
     "WorkerDiedError",
+    "WorkerLimits",
     "WorkerPool",
     "disk_problem",
 ]

@@ -171,7 +171,9 @@ class Pipeline:
             async for done, _ in written:
                 share_done = (1 - _MERGE_DONE) * done / (len(calls) + 1)
                 self._report(_MERGE_DONE + share_done)
-        await self._call(partial(aggregation.publish, temporary, work.result, fsync=work.fsync))
+        await self._call(
+            partial(aggregation.publish_once, temporary, work.result, fsync=work.fsync)
+        )
 
 
 class _Partials:

@@ -7,6 +7,7 @@
                          input.csv                  from the first byte on, until the task has ended
                          work/                      partials, runs; until the task has ended
                          result.csv                 from SUCCESS on
+    <data_dir>/boot                                 of the system, which has written all the work
     <data_dir>/trash/                               removed, not yet deleted
     <data_dir>/set_aside/                           what start-up could not make sense of
 
@@ -28,6 +29,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from plays_service.aggregation.publish import publish, sync_folder
+from plays_service.aggregation.steps import Step, reached
 from plays_service.tasks.task import State, Task
 
 if sys.platform != "win32":
@@ -81,6 +83,8 @@ class TaskStore:
             raise DataFolderError(f"cannot use the data folder {self._root}: {error}") from error
         for leftover in self._trash.iterdir():
             self._delete(leftover)
+        if not self._is_same_boot():
+            self._distrust_work()
 
     def close(self) -> None:
         """Give up the lock, as the system does when the process dies."""
@@ -91,6 +95,7 @@ class TaskStore:
     def begin(self, task: Task) -> Path:
         """Make the folder of a task that is to be; its input belongs where this says."""
         self.folder(task).mkdir()
+        reached(Step.UPLOAD_BEGUN)
         return self.input_of(task)
 
     def accept(self, task: Task) -> None:
@@ -99,6 +104,7 @@ class TaskStore:
             with self.input_of(task).open("rb") as file:
                 os.fsync(file.fileno())
             sync_folder(self._tasks)
+        reached(Step.UPLOAD_SYNCED)
         self.save(task)
 
     def accept_bytes(self, data: bytes, task: Task) -> None:
@@ -106,6 +112,7 @@ class TaskStore:
         path = self.begin(task)
         try:
             path.write_bytes(data)
+            reached(Step.UPLOAD_WHOLE)
             self.accept(task)
         except BaseException:
             self.discard(task)
@@ -113,16 +120,21 @@ class TaskStore:
 
     def mark_started(self, task: Task, started: float) -> None:
         """Make the state STARTED survive, and its time (seconds since the epoch)."""
-        mark = self.folder(task) / "started"
-        mark.touch()  # far cheaper than the whole state, and a power cut may undo it
+        mark = self.folder(task) / "started"  # far cheaper than the whole state
+        mark.touch()
         os.utime(mark, (started, started))
+        if self.fsync:
+            sync_folder(mark.parent)
+        reached(Step.STARTED_MARKED)
 
     def save(self, task: Task) -> None:
         """Write the task's state, atomically."""
         path = self.folder(task) / "task.json"
         temporary = path.with_suffix(".json.tmp")
         temporary.write_text(json.dumps(task.to_json()), encoding="utf-8")
+        reached(Step.STATE_WRITTEN)
         publish(temporary, path, fsync=self.fsync)
+        reached(Step.STATE_SAVED)
 
     def end(self, task: Task) -> None:
         """Write the task's last state, and clean where that takes no time."""
@@ -132,6 +144,7 @@ class TaskStore:
 
     def clean(self, task: Task) -> None:
         """Delete all of an ended task but its state and, after SUCCESS, its result."""
+        reached(Step.CLEAN_BEGUN)
         kept = {"task.json", "result.csv"} if task.state is State.SUCCESS else {"task.json"}
         self._delete_all_but(kept, task)
 
@@ -204,10 +217,11 @@ class TaskStore:
 
     def size_of(self, task: Task) -> int:
         """Bytes of the task's input; 0 where it is missing."""
-        try:
-            return self.input_of(task).stat().st_size
-        except FileNotFoundError:
-            return 0
+        return _size(self.input_of(task))
+
+    def size_of_result(self, task: Task) -> int:
+        """Bytes of the task's result; 0 where there is none."""
+        return _size(self.result_of(task))
 
     def work_of(self, task: Task) -> Path:
         """The task's folder for partials and runs."""
@@ -225,14 +239,25 @@ class TaskStore:
             return
         for path in doomed:
             self._delete(path)
+            reached(Step.CLEAN_DELETED)
 
     def _throw_away(self, folder: Path) -> None:
         """Delete a task's folder, if it is there. Raises `OSError`: then it is whole."""
         doomed = self._trash / uuid4().hex
         with suppress(FileNotFoundError):
             folder.rename(doomed)  # at once, so that a crash leaves no half of a task
+            self._sync_removal()
+            reached(Step.REMOVE_RENAMED)
             self._delete(doomed)
+            reached(Step.REMOVE_DELETED)
         self._resisting.discard(folder)
+
+    def _sync_removal(self) -> None:
+        if self.fsync:
+            try:
+                sync_folder(self._tasks)
+            except OSError as error:  # the task is gone all the same
+                _log.warning("a power cut may bring back a task that was removed: %s", error)
 
     def _delete(self, path: Path) -> None:
         """Delete a file or a folder; what resists is tried again, and at the next start."""
@@ -251,6 +276,34 @@ class TaskStore:
             _log.warning("cannot delete %s yet: %s", path, error)
             self._resisting.add(path)
 
+    def _is_same_boot(self) -> bool:
+        """Whether the system has not been started anew since the work on disk was written."""
+        path, boot = self._root / "boot", _boot_id()
+        try:
+            return boot is not None and path.read_text(encoding="utf-8") == boot
+        except (FileNotFoundError, ValueError):
+            return False
+
+    def _distrust_work(self) -> None:
+        """Delete what a power cut may have left half written under its right name.
+
+        Partials and runs are not synced, because they can be made again.
+        """
+        for work in self._tasks.glob("*/work"):
+            self._delete(work)
+        try:
+            (self._root / "boot").write_text(_boot_id() or "", encoding="utf-8")
+        except OSError as error:  # a full disk: the next start deletes more than it must
+            _log.warning("cannot note this start of the system: %s", error)
+
+
+def _boot_id() -> str | None:
+    """What tells this start of the system from all others; None where the system does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
 
 def _is_begun(folder: Path) -> bool:
     """Whether this is what `TaskStore.begin` makes, and no more."""
@@ -259,3 +312,10 @@ def _is_begun(folder: Path) -> bool:
         return named_by_id and {path.name for path in folder.iterdir()} <= _BEGUN
     except (OSError, ValueError):
         return False
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -259,8 +259,13 @@ async def test_a_disk_that_fails_at_a_task_is_named(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number, problem in ((errno.EIO, "disk failed"), (errno.EDQUOT, "disk is full")):
+        fail = _failing(number)
+
+        async def call(*_: object, fail: Callable[..., None] = fail) -> None:
+            fail()
+
         with monkeypatch.context() as patch:
-            patch.setattr(WorkerPool, "call", _failing(number))
+            patch.setattr(WorkerPool, "call", call)
             task_id = await service.upload(EXAMPLE)
             task = await service.ended_task(task_id)
         assert task["state"] == "FAILURE"

@@ -149,8 +149,8 @@ async def send_by_curl(url: str, data: bytes, folder: Path) -> bytes | None:
     path = folder / f"{random.getrandbits(64):x}.csv"
     path.write_bytes(data)
     code, answer, _ = await run(
-        CURL, "--silent", "--header", "Expect:", "--max-time", str(CLIENT_TIMEOUT), "--upload-file", str(path),
-        f"{url}/process_csv",
+        CURL, "--silent", "--header", "Expect:", "--max-time", str(CLIENT_TIMEOUT),
+        "--upload-file", str(path), f"{url}/process_csv",
     )  # fmt: skip
     return answer.encode() if code == 0 else None
 
