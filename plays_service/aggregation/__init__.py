@@ -25,7 +25,7 @@ from plays_service.aggregation.engine import (
 from plays_service.aggregation.errors import CsvError
 from plays_service.aggregation.groupfile import DamagedFileError
 from plays_service.aggregation.keys import PARTITIONS
-from plays_service.aggregation.publish import publish_once
+from plays_service.aggregation.publish import publish_once, temporary_for
 from plays_service.aggregation.small import aggregate_small, merge_small
 from plays_service.aggregation.summary import ERRORS_KEPT, Reading, Segment, Source, Summary
 from plays_service.aggregation.transcode import EncodingError, Transcoder
@@ -56,6 +56,7 @@ __all__ = [
     "plan_result",
     "publish_once",
     "read_dialect",
+    "temporary_for",
     "use_engine",
     "write_ranges",
 ]

@@ -161,7 +161,7 @@ class Pipeline:
 
     async def _write(self, runs: Sequence[Path]) -> None:
         work = self._work
-        temporary = work.folder / "result.csv"
+        temporary = aggregation.temporary_for(work.folder / "result.csv")
         plan = await self._call(aggregation.plan_result, runs, temporary, work.segment_size)
         calls = [
             partial(self._call, aggregation.write_ranges, runs, ranges, temporary, offset)
