@@ -69,7 +69,7 @@ async def _holds_only_ended_tasks(data_dir: Path) -> None:
 async def test_what_does_not_fit_is_refused_and_the_rest_goes_on(
     start_server: StartServer, http: aiohttp.ClientSession, small_disk: Path
 ) -> None:
-    server = await start_server(data_dir=small_disk, segment_size="1MiB")
+    server = await start_server(data_dir=small_disk, disk_margin=0, segment_size="1MiB")
     client = Client(http, server)
     first = await _works(client)
     await _refused(client, _TOO_LARGE)  # known at its first byte
@@ -89,7 +89,7 @@ async def test_what_does_not_fit_is_refused_and_the_rest_goes_on(
 async def test_a_full_disk_keeps_what_it_has_and_works_when_it_has_room(
     start_server: StartServer, http: aiohttp.ClientSession, small_disk: Path
 ) -> None:
-    server = await start_server(data_dir=small_disk)
+    server = await start_server(data_dir=small_disk, disk_margin=0)
     client = Client(http, server)
     kept, doomed = [await _works(client) for _ in range(2)]
     ballast = small_disk / "ballast"
@@ -101,7 +101,7 @@ async def test_a_full_disk_keeps_what_it_has_and_works_when_it_has_room(
         assert (await client.task(kept))["state"] == "SUCCESS"
         if not restarts:  # it starts on a full disk, too
             await server.kill()
-            server = await start_server(data_dir=small_disk)
+            server = await start_server(data_dir=small_disk, disk_margin=0)
             client.server = server
     await client.delete(doomed)
     assert doomed in client.deleted
