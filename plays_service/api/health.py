@@ -10,7 +10,7 @@ from plays_service.api.context import RUNNER, SETTINGS, STOPPING, UPLOADS
 from plays_service.api.errors import ApiError
 from plays_service.tasks import QuotaError, disk_problem
 
-__all__ = ["get_health", "get_ready", "no_room", "refuse_uploads"]
+__all__ = ["check_ready", "get_health", "get_ready", "no_room", "refuse_uploads"]
 
 
 async def get_health(_request: web.Request) -> web.Response:
@@ -20,10 +20,15 @@ async def get_health(_request: web.Request) -> web.Response:
 
 async def get_ready(request: web.Request) -> web.Response:
     """200 while uploads are taken and worked on; else 503 or 507, and why."""
-    refuse_uploads(request.app)
-    if not request.app[RUNNER].workers_alive:
-        raise ApiError(503, "No worker runs; one is being started", {"Retry-After": "1"})
+    check_ready(request.app)
     return web.json_response({"status": "ready"})
+
+
+def check_ready(app: web.Application) -> None:
+    """Raise `ApiError` 503 or 507 where uploads are not taken, or not worked on."""
+    refuse_uploads(app)
+    if not app[RUNNER].workers_alive:
+        raise ApiError(503, "No worker runs; one is being started", {"Retry-After": "1"})
 
 
 def refuse_uploads(app: web.Application) -> None:

@@ -9,6 +9,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from plays_service.api.access_log import access_logger
+from plays_service.api.headers import add_headers
+from plays_service.api.metrics import METRICS
+from plays_service.api.requests import request_id
 from plays_service.settings import Settings
 
 __all__ = ["ServiceRunner"]
@@ -35,17 +39,21 @@ class _Protocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
+        request_id(request)
         if request.writer.output_size > 0:
             raise ConnectionError("an answer has begun already")
+        if isinstance(exc, ConnectionError):
+            raise exc  # nobody is there to be answered
         problem = " ".join((message or "").split())
         if status < 500:
-            _log.info("%s sent no valid HTTP: %s", request.remote, problem)
+            _log.info("%s sent no valid HTTP", request.remote)  # it may be any part of a file
             text = f"The request is not valid HTTP: {problem}"
         else:
             self.log_exception("Error handling request from %s", request.remote, exc_info=exc)
             text = "The service failed at this request; its log says why"
         answer = web.json_response({"message": text}, status=status)
         answer.force_close()
+        add_headers(request, answer)
         return answer
 
 
@@ -74,6 +82,7 @@ class ServiceRunner(web.AppRunner):
             keepalive_timeout=settings.idle_timeout,
             max_line_size=settings.max_header_size,
             max_field_size=settings.max_header_size,
+            access_log_class=access_logger(app[METRICS].http),
             read_bufsize=_READ_BUFFER_SIZE,
             auto_decompress=False,  # it has no limit
         )

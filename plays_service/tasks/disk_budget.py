@@ -31,7 +31,7 @@ class DiskBudget:
     def __init__(self, folder: Path, *, quota: int | None, margin: int) -> None:
         """``quota`` and ``margin``, which stays free on the disk, are in bytes."""
         self._folder = folder
-        self._quota = quota
+        self.quota = quota
         self._margin = margin
         self._claims: dict[UUID, int] = {}
         self.used = 0  #: bytes that are claimed
@@ -43,7 +43,7 @@ class DiskBudget:
         """
         claim = _WORK_FACTOR * size
         more = claim - self._claims.get(task_id, 0)
-        if self._quota is not None and more > 0 and self.used + more > self._quota:
+        if self.quota is not None and more > 0 and self.used + more > self.quota:
             raise QuotaError
         self.check_margin(new)
         self._set(task_id, claim)
@@ -57,7 +57,7 @@ class DiskBudget:
 
     def check(self) -> None:
         """Raise `OSError` where nothing at all can be taken now."""
-        if self._quota is not None and self.used >= self._quota:
+        if self.quota is not None and self.used >= self.quota:
             raise QuotaError
         self.check_margin()
 

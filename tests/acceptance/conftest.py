@@ -46,7 +46,7 @@ class Server:
         async with asyncio.timeout(LONG):
             while line := (await self.process.stderr.readline()).decode():
                 self.log.append(line)
-                if match := re.search(r" on http://127\.0\.0\.1:([0-9]+)", line):
+                if match := re.search(r" on https?://127\.0\.0\.1:([0-9]+)", line):
                     self.port = int(match[1])
                     self._reading = asyncio.create_task(self._read_log())
                     return True
@@ -96,7 +96,7 @@ class StartServer(Protocol):
     """Starts servers with flags by their names; all on one data folder, if none is named."""
 
     def __call__(
-        self, environment: Mapping[str, str] = ..., **flags: object
+        self, environment: Mapping[str, str] = ..., /, **flags: object
     ) -> Awaitable[Server]: ...
 
 
@@ -105,7 +105,7 @@ async def start_server(tmp_path: Path) -> AsyncIterator[StartServer]:
     """Starts servers; what still runs at the end is killed, with its workers."""
     servers: list[Server] = []
 
-    async def start(environment: Mapping[str, str] = NO_VARIABLES, **flags: object) -> Server:
+    async def start(environment: Mapping[str, str] = NO_VARIABLES, /, **flags: object) -> Server:
         data_dir = flags.setdefault("data_dir", tmp_path / "data")
         flags.setdefault("port", 0)
         flags.setdefault("workers", 2)
@@ -216,11 +216,13 @@ async def until_started(http: aiohttp.ClientSession, server: Server, task_id: st
 
 
 def _children(pid: int) -> list[int]:
+    """Of any of its threads: a thread starts the fork server, and so has it as its child."""
     try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        texts = [(thread / "children").read_text() for thread in threads]
     except (FileNotFoundError, ProcessLookupError):
         return []
-    return [int(child) for child in text.split()]
+    return [int(child) for text in texts for child in text.split()]
 
 
 def _descendants(pid: int) -> list[int]:

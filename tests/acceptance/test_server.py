@@ -12,6 +12,7 @@ import shutil
 import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -284,7 +285,7 @@ async def test_restarts_under_load_lose_no_accepted_task(
 
     clients = [asyncio.create_task(be_a_client()) for _ in range(8)]
     for goal in (10, 30):
-        await eventually(lambda goal=goal: len(accepted) >= goal)
+        await eventually(partial(has, accepted, goal))
         long_tasks.append(await upload(http, server, LONG_FILE))
         waiting = asyncio.create_task(answer_of(http, server, long_tasks[-1]))
         await until_started(http, server, long_tasks[-1])
@@ -296,6 +297,10 @@ async def test_restarts_under_load_lose_no_accepted_task(
         assert await result(http, server, task_id) == EXAMPLE_RESULT
     for task_id in long_tasks:
         assert await has_the_long_result(http, server, task_id)
+
+
+def has(accepted: list[str], goal: int) -> bool:
+    return len(accepted) >= goal
 
 
 async def answer_of(http: aiohttp.ClientSession, server: Server, task_id: str) -> bytes | None:

@@ -33,7 +33,7 @@ LARGE_RESULT: Final = RESULT_HEADER + LARGE.removeprefix(HEADER)
 #: Seconds; far less than anybody waits for a test, far more than a machine stalls.
 UPLOAD_TIMEOUT: Final = 2
 CLIENT_TIMEOUT: Final = 3
-FLAGS: Final[dict[str, Any]] = {"upload_timeout": f"{UPLOAD_TIMEOUT}s", "segment_size": "64KiB"}
+FLAGS: Final[dict[str, object]] = {"upload_timeout": f"{UPLOAD_TIMEOUT}s", "segment_size": "64KiB"}
 #: Bytes that a server may have more after all is over.
 MARGIN: Final = 48 << 20
 ENDINGS: Final = (Event.CUT, Event.RESET, Event.STALL, Event.HALF_CLOSE)
