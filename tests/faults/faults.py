@@ -30,6 +30,9 @@ class Kind:
     operations: tuple[str, ...] = _OPERATIONS
     sticky: bool = False
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def is_harmless(self) -> bool:
         """Whether a user must not notice it at all."""

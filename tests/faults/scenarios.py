@@ -50,12 +50,8 @@ async def _nothing() -> str:
     return ""
 
 
-async def _one_step(client: Client, _: str) -> None:
+async def _tiny(client: Client, _: str) -> None:
     await client.upload(EXAMPLE, EXAMPLE_RESULT)
-
-
-async def _one_call(client: Client, _: str) -> None:
-    await client.upload(*_FEW)
 
 
 async def _few_groups(client: Client, _: str) -> None:
@@ -124,8 +120,8 @@ async def _removed(client: Client, task_id: str) -> None:
 _SEGMENTS: Final = {"segment_size": f"{64 * _KIB}"}
 
 SCENARIOS: Final = (
-    Scenario("one step", _one_step),
-    Scenario("one call", _one_call),
+    Scenario("one step", _tiny),
+    Scenario("one call", _few_groups),
     Scenario("few groups", _few_groups, flags=_SEGMENTS),
     Scenario("many groups", _many_groups, flags=_SEGMENTS),
     Scenario("many groups, pure", _many_groups, flags=_SEGMENTS | {"engine": "pure"}),

@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 ALL: Final = os.environ.get("PLAYS_TEST_FAULTS") == "all"
 SEED: Final = int(os.environ.get("PLAYS_TEST_SEED", "1"))
 #: Kinds of faults in each scenario where not all are tried.
-SOME: Final = 3
+SOME: Final = 2
 #: Seconds for which a disk stays bad after its first fault.
 BAD_FOR: Final = 0.1
 
@@ -162,6 +162,29 @@ async def test_whatever_fails_nobody_is_lied_to(
     async with aiohttp.ClientSession() as http:
         client = Client(http, server)
         assert {one: await client.outcome(one) for one in bench.known} == bench.known
+
+
+@pytest.mark.parametrize("kind", [one for one in KINDS if one.error == errno.EIO], ids=str)
+async def test_what_expires_goes_as_soon_as_the_disk_lets_it(
+    start_faulty: StartFaulty, kind: Kind
+) -> None:
+    server, faults = await start_faulty(workers=1, fsync=1, result_ttl="1s")
+    async with aiohttp.ClientSession(connector=_connector()) as http:
+        for nth in range(1, 6 if ALL else 2):  # a rename, a sync, two files and their folder
+            client = Client(http, server)
+            task_id = await client.upload(EXAMPLE, EXAMPLE_RESULT)
+            assert task_id is not None
+            assert await client.outcome(task_id, wait=60) == EXAMPLE_RESULT
+            faults.arm(kind, nth)
+            if kind.sticky:
+                await eventually(lambda: faults.hits)
+                await asyncio.sleep(BAD_FOR)
+                assert await client.outcome(task_id) in (EXAMPLE_RESULT, None)
+                faults.release()
+            await eventually(lambda: not list((server.data_dir / "tasks").iterdir()))
+            await eventually(lambda: not leftovers(server.data_dir))
+            faults.release()
+            assert await client.outcome(task_id) is None
 
 
 async def test_what_could_not_be_closed_is_not_used(start_faulty: StartFaulty) -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
-import pytest
 
 from tests.acceptance.conftest import LONG, Server, StartServer, result, run, task_of, upload
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
@@ -220,7 +219,7 @@ async def test_what_comes_in_single_bytes_and_late_is_taken_as_it_is(
     start_server: StartServer, http: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     server = await start_server(**FLAGS)
-    slow = Trouble(piece=1), Trouble(piece=3, pause=0.002), Trouble(pause=0.3)
+    slow = Trouble(piece=1), Trouble(piece=16, pause=0.005), Trouble(pause=0.1)
     for up in slow:
         for client in (send_raw, send_by_aiohttp):
             async with Proxy(server.port, up, replace(up)) as proxy:
