@@ -23,7 +23,6 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from uuid import UUID, uuid4
@@ -246,8 +245,12 @@ class TaskStore:
     def _throw_away(self, folder: Path) -> None:
         """Delete a task's folder, if it is there. Raises `OSError`: then it is whole."""
         doomed = self._trash / uuid4().hex
-        with suppress(FileNotFoundError):
+        try:
             folder.rename(doomed)  # at once, so that a crash leaves no half of a task
+        except FileNotFoundError:
+            if folder.exists():  # it is the trash that is not there
+                raise
+        else:
             self._sync_removal()
             reached(Step.REMOVE_RENAMED)
             self._delete(doomed)

@@ -187,6 +187,25 @@ async def test_what_expires_goes_as_soon_as_the_disk_lets_it(
             assert await client.outcome(task_id) is None
 
 
+@pytest.mark.parametrize("nth", [5, 25, 60], ids=["taken", "read", "merged"])
+async def test_killed_while_the_disk_is_full_it_loses_nothing(
+    start_faulty: StartFaulty, nth: int
+) -> None:
+    scenario = next(one for one in SCENARIOS if one.name == "many groups")
+    server, faults = await start_faulty(workers=1, **scenario.flags)
+    async with aiohttp.ClientSession() as http:
+        client = Client(http, server)
+        faults.arm(KINDS[0], nth)
+        await scenario.run(client, "")
+        await eventually(lambda: faults.hits)
+    await server.kill()
+    server, _ = await start_faulty(workers=1, **scenario.flags)
+    async with aiohttp.ClientSession() as http:
+        client.http, client.server = http, server
+        client.check(await client.final_outcomes())
+    await eventually(lambda: not leftovers(server.data_dir), lambda: leftovers(server.data_dir))
+
+
 async def test_what_could_not_be_closed_is_not_used(start_faulty: StartFaulty) -> None:
     """NFS may say no sooner that it did not take what was written."""
     scenario = next(one for one in SCENARIOS if one.name == "many groups")
