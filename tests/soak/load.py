@@ -124,7 +124,7 @@ class Load:
                         self.counts["acknowledged"] += 1
                         task_id: str = fields["task_id"]
                         return task_id
-                    assert answer.status == 503, fields
+                    assert answer.status in (408, 503), fields  # too slow, or too busy
             self.counts["retried"] += 1
             await asyncio.sleep(0.2)
 
