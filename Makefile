@@ -15,7 +15,7 @@ INSTALL_INPUTS := setup.cfg setup.py pyproject.toml $(wildcard plays_service/*/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test sanitize fuzz crash mutate schemathesis lint types format bench-aggregate bench-service dist dist-test release audit image image-test clean
+.PHONY: help run test sanitize fuzz crash faults mutate schemathesis soak lint types format bench-aggregate bench-service dist dist-test release audit image image-test clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' Makefile | expand -t 18
@@ -59,6 +59,15 @@ EXAMPLES ?= 500
 schemathesis: $(VENV)/.test ## Look for requests that are not answered as /openapi.json says (EXAMPLES=500 a call, SEED=1)
 	SCHEMATHESIS_EXAMPLES=$(EXAMPLES) SCHEMATHESIS_SEED=$(SEED) $(BIN)/python -m pytest \
 	    tests/schemathesis --timeout=0 $(ARGS)
+
+# Most of the time they wait for the service to try again, so more run at once than there are cores.
+faults: $(VENV)/.test ## Let every single operation on the disk fail, in every way
+	PLAYS_TEST_FAULTS=all $(BIN)/python -m pytest --numprocesses=6 --timeout=3600 \
+	    -o log_cli=true -o log_cli_level=info tests/faults $(ARGS)
+
+MINUTES ?= 30
+soak: $(VENV)/.test ## Mixed load with kills; what it takes must stay flat (MINUTES=30): build/soak
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(ARGS)
 
 lint: $(VENV)/.lint ## Check the code's style
 	$(BIN)/ruff check

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -212,12 +213,17 @@ def _temporary(path: Path) -> Iterator[Path]:
 def _publish(temporary: Path, path: Path, index: bytes, offset: int, note: Any) -> None:
     """Complete the group file whose blocks the kernel wrote, and let it appear at ``path``."""
     with temporary.open("r+b", buffering=0) as file:
-        file.write(MAGIC)
+        _write_all(file, MAGIC)
         file.seek(offset)
-        end = memoryview(file_end(index, offset, note))
-        while end:
-            end = end[file.write(end) :]
+        _write_all(file, file_end(index, offset, note))
     temporary.replace(path)
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    """Write all of it: a disk that fills up may take a part before it says so."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 @contextmanager

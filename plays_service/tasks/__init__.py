@@ -2,7 +2,8 @@
 
 from plays_service.tasks.current import CURRENT_TASK
 from plays_service.tasks.data_usage import DataUsage
-from plays_service.tasks.disk_budget import DISK_FULL, DiskBudget, QuotaError
+from plays_service.tasks.disk import disk_problem
+from plays_service.tasks.disk_budget import DiskBudget, QuotaError
 from plays_service.tasks.fair_queue import FairQueue
 from plays_service.tasks.growth import Growth
 from plays_service.tasks.intake import Intake
@@ -20,7 +21,6 @@ from plays_service.tasks.worker_pool import WorkerDiedError, WorkerPool
 __all__ = [
     "BOUNDS",
     "CURRENT_TASK",
-    "DISK_FULL",
     "DataFolderError",
     "DataUsage",
     "DiskBudget",
@@ -42,4 +42,5 @@ __all__ = [
     "WorkerDiedError",
     "WorkerLimits",
     "WorkerPool",
+    "disk_problem",
 ]

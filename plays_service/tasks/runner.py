@@ -15,7 +15,8 @@ from plays_service.aggregation import DamagedFileError, Summary
 from plays_service.settings import Settings
 from plays_service.tasks.batcher import Batcher, Outcome, run_all
 from plays_service.tasks.current import context_of
-from plays_service.tasks.disk_budget import DISK_FULL, DiskBudget
+from plays_service.tasks.disk import disk_problem
+from plays_service.tasks.disk_budget import DiskBudget
 from plays_service.tasks.fair_queue import FairQueue
 from plays_service.tasks.growth import Growth
 from plays_service.tasks.pipeline import Pipeline, Progress
@@ -38,6 +39,7 @@ _SHORT: Final = 512 << 10
 _SHORT_TOGETHER: Final = 16
 #: Seconds.
 _SAVE_AGAIN: Final = 1.0
+_DELETE_AGAIN: Final = 1.0
 _SWEEP_AT_LEAST_EVERY: Final = 60.0
 
 
@@ -78,7 +80,7 @@ class TaskRunner:
         self._short = Batcher(self._call_short, hops=settings.workers, most=_SHORT_TOGETHER)
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._early: dict[UUID, _PipelineRun] = {}  # of tasks that are to be
-        self._sweeper: asyncio.Task[None] | None = None
+        self._sweepers: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Take up the tasks on disk: ended ones are known again, the others go on."""
@@ -91,7 +93,7 @@ class TaskRunner:
                 self._run_soon(task, None, input_size)
         await self._pool.start()  # so that the first upload does not wait for a worker
         _log.info("%d tasks on disk, %d to go on", len(self.registry), len(self._running))
-        self._sweeper = asyncio.create_task(self._sweep())
+        self._sweepers = [asyncio.create_task(one) for one in (self._sweep(), self._delete_again())]
 
     def _load(self) -> list[tuple[Task, int, int]]:
         store = self.store
@@ -102,8 +104,8 @@ class TaskRunner:
 
         What has not ended goes on at the next start.
         """
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for sweeper in self._sweepers:
+            sweeper.cancel()
         running = [*self._running.values(), *(one.running for one in self._early.values())]
         for one in running:
             one.cancel()
@@ -152,7 +154,7 @@ class TaskRunner:
         if early is not None:
             early.running.cancel()
             await asyncio.gather(early.running, return_exceptions=True)
-        await asyncio.to_thread(self.store.remove, task)
+        await asyncio.to_thread(self.store.discard, task)
 
     async def accept_bytes(self, data: bytes, task: Task) -> None:
         """Make ``data``, the whole input, a task. Raises `OSError`."""
@@ -166,13 +168,18 @@ class TaskRunner:
         """Bring the task's state up to what is really going on, before a client sees it.
 
         Most tasks end before anyone asks whether they have started: only those that are asked for
-        pay for the mark that lets it survive a crash. Raises `OSError`.
+        pay for the mark that lets it survive a crash. Where the disk does not take that, the task
+        stays PENDING.
         """
         if task.state is not State.PENDING or task.started is None:
             return
         async with task.ending:  # a mark that came after the end would never be deleted
             if task.state is State.PENDING:
-                await asyncio.to_thread(self.store.mark_started, task, task.started)
+                try:
+                    await asyncio.to_thread(self.store.mark_started, task, task.started)
+                except OSError as error:
+                    _log.warning("task %s: cannot write that it has started: %s", task.id, error)
+                    return
                 task.state = State.STARTED
                 task.changed.send()
 
@@ -187,13 +194,13 @@ class TaskRunner:
         return revoked
 
     async def remove(self, task: Task) -> None:
-        """Forget an ended task and delete its result."""
+        """Forget an ended task and delete its result. Raises `OSError`: then it is still there."""
         running = self._running.get(task.id)
         if running is not None:  # its last calls still write into its folder
             await asyncio.gather(running, return_exceptions=True)
         if self.registry.get(task.id) is task:
-            self.registry.remove(task)
             await asyncio.to_thread(self.store.remove, task)
+            self.registry.remove(task)
             self.disk.release(task.id)
 
     @property
@@ -366,6 +373,13 @@ class TaskRunner:
                         _log.error("cannot remove expired task %s: %s", task.id, error)
             await asyncio.sleep(min(max(ttl / 10, 0.1), _SWEEP_AT_LEAST_EVERY))
 
+    async def _delete_again(self) -> None:
+        """Delete what the disk would not delete before, as soon as it lets us."""
+        while True:
+            await asyncio.sleep(_DELETE_AGAIN)
+            if self.store.resisting:
+                await asyncio.to_thread(self.store.delete_again)
+
 
 async def _in_thread(functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
     return await asyncio.to_thread(run_all, functions)
@@ -379,8 +393,8 @@ def _reason(task: Task, error: Exception) -> str:
     if isinstance(error, MemoryError):
         _log.error("task %s: a worker's memory was not enough", task.id)
         return "The file needs more memory than PLAYS_WORKER_MEMORY lets a worker have"
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
+    if (problem := disk_problem(error)) is not None:
         _log.error("task %s: %s", task.id, error)
-        return "The server has no disk space left for this task; upload it again later"
+        return f"{problem}; upload the file again later"
     _log.error("task %s failed", task.id, exc_info=error)
     return "The service failed at this task (not the file's fault); upload it again"

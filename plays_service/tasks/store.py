@@ -59,6 +59,7 @@ class TaskStore:
         self._set_aside = self._root / "set_aside"
         self.fsync = fsync  #: what is written must survive a power cut
         self._lock: int | None = None
+        self._resisting: set[Path] = set()  # could not be deleted
 
     def open(self) -> None:
         """Make the folders, lock them, clear what an earlier process left half-done.
@@ -80,7 +81,7 @@ class TaskStore:
             self.close()
             raise DataFolderError(f"cannot use the data folder {self._root}: {error}") from error
         for leftover in self._trash.iterdir():
-            _delete(leftover)
+            self._delete(leftover)
         if not self._is_same_boot():
             self._distrust_work()
 
@@ -113,7 +114,7 @@ class TaskStore:
             reached(Step.UPLOAD_WHOLE)
             self.accept(task)
         except BaseException:
-            self.remove(task)
+            self.discard(task)
             raise
 
     def mark_started(self, task: Task, started: float) -> None:
@@ -147,18 +148,38 @@ class TaskStore:
         self._delete_all_but(kept, task)
 
     def drop_work(self, task: Task) -> None:
-        """Delete all that a task has made so far; its input and its state stay."""
-        self._delete_all_but({"task.json", "input.csv", "started"}, task)
+        """Delete all that a task has made so far; its input and its state stay.
+
+        So does the state that is being written at this moment: someone may cancel the task.
+        """
+        self._delete_all_but({"task.json", "task.json.tmp", "input.csv", "started"}, task)
 
     def remove(self, task: Task) -> None:
-        """Delete a task, or what was begun of one, and all that belongs to it."""
-        doomed = self._trash / uuid4().hex
-        self.folder(task).rename(doomed)  # at once, so that a crash leaves no half of a task
-        if self.fsync:
-            sync_folder(self._tasks)  # or a power cut brings it back
-        reached(Step.REMOVE_RENAMED)
-        _delete(doomed)
-        reached(Step.REMOVE_DELETED)
+        """Delete a task and all that belongs to it. Raises `OSError`: then it is still there."""
+        self._throw_away(self.folder(task))
+
+    def discard(self, task: Task) -> None:
+        """Delete what was begun of a task, at once or as soon as the disk lets it."""
+        try:
+            self.remove(task)
+        except OSError as error:
+            self._note_resisting(self.folder(task), error)
+
+    def delete_again(self) -> None:
+        """Try again to delete what could not be deleted before."""
+        for path in tuple(self._resisting):
+            if path.parent != self._tasks:
+                self._delete(path)
+                continue
+            try:
+                self._throw_away(path)
+            except OSError as error:
+                self._note_resisting(path, error)
+
+    @property
+    def resisting(self) -> int:
+        """Files and folders that could not be deleted so far."""
+        return len(self._resisting)
 
     def load(self) -> Iterator[Task]:
         """Every task on disk; ended ones are cleaned, and uploads deleted that became none.
@@ -167,7 +188,7 @@ class TaskStore:
         """
         for folder in self._tasks.iterdir():
             if _is_begun(folder):
-                _delete(folder)
+                self._delete(folder)
                 continue
             try:
                 task = Task.from_json(json.loads((folder / "task.json").read_bytes()))
@@ -212,10 +233,53 @@ class TaskStore:
         return self.folder(task) / "result.csv"
 
     def _delete_all_but(self, kept: set[str], task: Task) -> None:
-        for path in self.folder(task).iterdir():
-            if path.name not in kept:
-                _delete(path)
-                reached(Step.CLEAN_DELETED)
+        try:
+            doomed = [path for path in self.folder(task).iterdir() if path.name not in kept]
+        except OSError as error:  # the next start looks again
+            _log.warning("cannot clear %s: %s", self.folder(task), error)
+            return
+        for path in doomed:
+            self._delete(path)
+            reached(Step.CLEAN_DELETED)
+
+    def _throw_away(self, folder: Path) -> None:
+        """Delete a task's folder, if it is there. Raises `OSError`: then it is whole."""
+        doomed = self._trash / uuid4().hex
+        try:
+            folder.rename(doomed)  # at once, so that a crash leaves no half of a task
+        except FileNotFoundError:
+            if folder.exists():  # it is the trash that is not there
+                raise
+        else:
+            self._sync_removal()
+            reached(Step.REMOVE_RENAMED)
+            self._delete(doomed)
+            reached(Step.REMOVE_DELETED)
+        self._resisting.discard(folder)
+
+    def _sync_removal(self) -> None:
+        if self.fsync:
+            try:
+                sync_folder(self._tasks)
+            except OSError as error:  # the task is gone all the same
+                _log.warning("a power cut may bring back a task that was removed: %s", error)
+
+    def _delete(self, path: Path) -> None:
+        """Delete a file or a folder; what resists is tried again, and at the next start."""
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            self._note_resisting(path, error)
+        else:
+            self._resisting.discard(path)
+
+    def _note_resisting(self, path: Path, error: OSError) -> None:
+        if path not in self._resisting:
+            _log.warning("cannot delete %s yet: %s", path, error)
+            self._resisting.add(path)
 
     def _is_same_boot(self) -> bool:
         """Whether the system has not been started anew since the work on disk was written."""
@@ -231,8 +295,11 @@ class TaskStore:
         Partials and runs are not synced, because they can be made again.
         """
         for work in self._tasks.glob("*/work"):
-            _delete(work)
-        (self._root / "boot").write_text(_boot_id() or "", encoding="utf-8")
+            self._delete(work)
+        try:
+            (self._root / "boot").write_text(_boot_id() or "", encoding="utf-8")
+        except OSError as error:  # a full disk: the next start deletes more than it must
+            _log.warning("cannot note this start of the system: %s", error)
 
 
 def _boot_id() -> str | None:
@@ -257,14 +324,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _delete(path: Path) -> None:
-    """Delete a file or a folder; a failure is for the log and the next start."""
-    try:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        _log.warning("cannot delete %s: %s", path, error)

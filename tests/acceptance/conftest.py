@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -19,6 +19,7 @@ import pytest
 
 #: Seconds: far more than anything here takes.
 LONG: Final = 60.0
+NO_VARIABLES: Final[Mapping[str, str]] = {}
 
 
 class Server:
@@ -95,7 +96,9 @@ class Server:
 class StartServer(Protocol):
     """Starts servers with flags by their names; all on one data folder, if none is named."""
 
-    def __call__(self, **flags: object) -> Awaitable[Server]: ...
+    def __call__(
+        self, environment: Mapping[str, str] = ..., /, **flags: object
+    ) -> Awaitable[Server]: ...
 
 
 @pytest.fixture
@@ -103,12 +106,12 @@ async def start_server(tmp_path: Path) -> AsyncIterator[StartServer]:
     """Starts servers; what still runs at the end is killed, with its workers."""
     servers: list[Server] = []
 
-    async def start(**flags: object) -> Server:
+    async def start(environment: Mapping[str, str] = NO_VARIABLES, /, **flags: object) -> Server:
         data_dir = flags.setdefault("data_dir", tmp_path / "data")
         flags.setdefault("port", 0)
         flags.setdefault("workers", 2)
         process = await asyncio.create_subprocess_exec(
-            *command("serve", **flags), stderr=PIPE, env=clean_environment()
+            *command("serve", **flags), stderr=PIPE, env=clean_environment(**environment)
         )
         server = Server(process, Path(str(data_dir)))
         servers.append(server)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -247,6 +249,61 @@ async def test_a_task_that_ends_while_it_is_looked_at_is_shown_all_the_same(
     assert (await looking)["state"] == "STARTED"
     assert await service.result(task_id) == EXAMPLE_RESULT
     await service.holds_only_ended_tasks()
+
+
+async def test_a_task_that_cannot_be_removed_stays(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await service.upload(EXAMPLE)
+    await service.result(task_id)
+    for number, problem in ((errno.EIO, "disk failed"), (errno.ENOSPC, "disk is full")):
+        with monkeypatch.context() as patch:
+            patch.setattr(TaskStore, "remove", _failing(number))
+            async with service.client.delete(f"/tasks/{task_id}") as answer:
+                assert answer.status == 507
+                assert problem in message_of(await answer.read())
+        assert await service.result(task_id) == EXAMPLE_RESULT
+    async with service.client.delete(f"/tasks/{task_id}") as answer:
+        assert answer.status == 204
+    await service.holds_no_tasks()
+
+
+async def test_a_disk_that_does_not_take_the_mark_of_a_start_hides_no_task(
+    service: Service, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await service.upload(EXAMPLE)
+    await gate.arrived.wait()
+    with monkeypatch.context() as patch:
+        patch.setattr(TaskStore, "mark_started", _failing(errno.ENOSPC))
+        assert (await service.task(task_id))["state"] == "PENDING"
+    assert (await service.task(task_id))["state"] == "STARTED"
+    gate.open()
+    assert (await service.ended_task(task_id))["state"] == "SUCCESS"
+
+
+async def test_a_disk_that_fails_at_a_task_is_named(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, problem in ((errno.EIO, "disk failed"), (errno.EDQUOT, "disk is full")):
+        fail = _failing(number)
+
+        async def call(*_: object, fail: Callable[..., None] = fail) -> None:
+            fail()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(WorkerPool, "call", call)
+            task_id = await service.upload(EXAMPLE)
+            task = await service.ended_task(task_id)
+        assert task["state"] == "FAILURE"
+        assert problem in task["message"]
+    await service.holds_only_ended_tasks()
+
+
+def _failing(number: int) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
 
 
 async def test_results_are_found_again_after_a_restart(start_service: StartService) -> None:

@@ -136,9 +136,17 @@ close_request(pk_scan *scan, request *what)
     if (what->descriptor >= 0) {
         (void)close(what->descriptor);
     }
-    if (what->output_descriptor >= 0) {
-        (void)close(what->output_descriptor);
+}
+
+/* Closes a file that was written: NFS may tell only now that it could not take it. */
+static pk_status
+close_output(int descriptor, pk_status status, int *number)
+{
+    if (descriptor >= 0 && close(descriptor) < 0 && status == PK_OK) {
+        *number = errno;
+        return PK_OUTPUT_ERROR;
     }
+    return status;
 }
 
 static pk_status
@@ -192,6 +200,7 @@ aggregate_segment(PyObject *Py_UNUSED(module), PyObject *args)
     status = segment_work(&what, scan, &writer);
     number = errno;
     at_end = scan->buffer.at_end;
+    status = close_output(what.output_descriptor, status, &number);
     close_request(scan, &what);
     Py_END_ALLOW_THREADS
     PyObject *result = NULL;
@@ -328,7 +337,7 @@ merge_partitions(PyObject *Py_UNUSED(module), PyObject *args)
             pk_writer_open(&writer, descriptor, MAGIC_SIZE);
             status = range_size > 0 ? pk_merge(&blocks, &means, &writer, &groups, &failure)
                                     : pk_combine(&blocks, &means, &writer, &groups, &failure);
-            (void)close(descriptor);
+            status = close_output(descriptor, status, &failure.number);
         }
     }
     pk_blocks_close(&blocks);
@@ -376,9 +385,7 @@ write_ranges(PyObject *Py_UNUSED(module), PyObject *args)
         failure.number = errno;
         status = descriptor < 0 ? PK_OUTPUT_ERROR
                                 : pk_write_ranges(&blocks, descriptor, offset, &failure);
-        if (descriptor >= 0) {
-            (void)close(descriptor);
-        }
+        status = close_output(descriptor, status, &failure.number);
     }
     pk_blocks_close(&blocks);
     Py_END_ALLOW_THREADS
