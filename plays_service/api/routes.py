@@ -6,6 +6,7 @@ from aiohttp import web
 
 from plays_service.api.events import get_events
 from plays_service.api.health import get_health, get_ready
+from plays_service.api.page import get_page, get_static
 from plays_service.api.results import get_result
 from plays_service.api.tasks import delete_task, get_task
 from plays_service.api.uploads import answer_expectation, process_csv
@@ -25,6 +26,8 @@ def add_routes(app: web.Application) -> None:
             web.get("/tasks/{task_id}", get_task),
             web.get("/tasks/{task_id}/events", get_events),
             web.delete("/tasks/{task_id}", delete_task),
+            web.get("/", get_page),
+            web.get("/static/{file}", get_static),
             web.get("/health", get_health),
             web.get("/ready", get_ready),
         ]
