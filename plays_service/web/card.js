@@ -68,7 +68,7 @@ export class Card {
   #renderPhase(job) {
     const { card, name, badge, toggle, details, actions } = this.#parts;
     const hadFocus = actions.contains(document.activeElement);
-    if (this.#phase !== null) announce(`${job.name}: ${labelOf(job)}. ${lineOf(job)}`);
+    if (this.#phase !== null && this.#phase !== Phase.LOOKING) announce(`${job.name}: ${labelOf(job)}. ${lineOf(job)}`);
     this.#phase = job.phase;
     card.dataset.phase = job.phase;
     badge.textContent = labelOf(job);
