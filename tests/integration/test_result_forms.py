@@ -6,6 +6,7 @@ import datetime as dt
 import gzip
 import io
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -24,7 +25,9 @@ ROWS: list[dict[str, Any]] = [
 JSON_LINES = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS).encode()
 
 
-async def fetched(service: Service, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+async def fetched(
+    service: Service, path: str, **headers: str
+) -> tuple[int, Mapping[str, str], bytes]:
     """The answer as it is on the wire."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     async with service.client.session.get(
@@ -32,7 +35,7 @@ async def fetched(service: Service, path: str, **headers: str) -> tuple[int, dic
         headers={"Accept-Encoding": "identity"} | names,
         auto_decompress=False,
     ) as answer:
-        return answer.status, dict(answer.headers), await answer.read()
+        return answer.status, answer.headers, await answer.read()
 
 
 async def ended(service: Service, data: bytes) -> str:

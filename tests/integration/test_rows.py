@@ -277,13 +277,16 @@ async def test_too_many_questions_at_once(
     assert (await summary)["rows"] == 4
 
 
-async def test_stopping_gives_up_what_is_being_made(service: Service, gate: Gate) -> None:
+async def test_a_question_under_way_is_answered_before_the_service_stops(
+    service: Service, gate: Gate
+) -> None:
     gate.open()
     path = await task_of(service, EXAMPLE)
     gate.close()
-    asked = asyncio.create_task(service.client.get(f"{path}/summary"))
+    asked = asyncio.create_task(get(service, f"{path}/summary"))
     await gate.arrived.wait()
-    asked.cancel()
-    await asyncio.gather(asked, return_exceptions=True)
+    await service.app.shutdown()  # as the first step of stopping does
+    gate.open()
+    assert (await asked)["rows"] == 4
     await service.stop()
     await service.holds_only_ended_tasks()
