@@ -12,6 +12,7 @@ from aiohttp import web
 from plays_service import __version__
 from plays_service.aggregation import use_engine
 from plays_service.api import (
+    READER,
     RUNNER,
     SETTINGS,
     STOPPING,
@@ -21,7 +22,7 @@ from plays_service.api import (
     errors_as_json,
 )
 from plays_service.settings import Settings
-from plays_service.tasks import TaskRunner, TaskStore
+from plays_service.tasks import ResultReader, TaskRunner, TaskStore
 
 __all__ = ["create_app", "serve"]
 
@@ -74,9 +75,12 @@ async def _run_tasks(app: web.Application) -> AsyncIterator[None]:
     await asyncio.to_thread(store.open)
     try:
         app[RUNNER] = TaskRunner(store, settings)
+        app[READER] = ResultReader(
+            app[RUNNER], workers=settings.workers, memory=settings.worker_memory
+        )
         await app[RUNNER].start()
         yield
-        await app[RUNNER].stop()
+        await asyncio.gather(app[READER].stop(), app[RUNNER].stop())
     finally:
         store.close()
 

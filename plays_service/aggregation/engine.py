@@ -13,6 +13,8 @@ from types import ModuleType
 from typing import Final
 
 from plays_service.aggregation import pure
+from plays_service.aggregation.result_summary import ResultSummary
+from plays_service.aggregation.row_query import RowQuery
 from plays_service.aggregation.summary import Reading, Segment, Source, Summary
 
 __all__ = [
@@ -20,10 +22,12 @@ __all__ = [
     "EngineError",
     "aggregate_file",
     "aggregate_segment",
+    "build_view",
     "combine_partials",
     "engine_name",
     "merge_partitions",
     "plan_result",
+    "summarize",
     "use_engine",
     "write_ranges",
 ]
@@ -110,6 +114,26 @@ def plan_result(runs: Sequence[Path], result: Path, size: int) -> list[tuple[ran
 def write_ranges(runs: Sequence[Path], ranges: range, result: Path, offset: int) -> None:
     """Write the rows of some ranges into ``result`` at ``offset``, by order of first row."""
     _engine.write_ranges(runs, ranges, result, offset)
+
+
+def build_view(result: Path, query: RowQuery, view: Path, memory: int) -> int:
+    """Make the view of a result that answers the query, in about ``memory`` bytes: how many rows.
+
+    It appears at ``view`` whole or not at all. What outgrows the memory goes, for a while, to the
+    view's folder. Raises `FileNotFoundError` where result or folder is gone, and
+    `DamagedResultError`.
+    """
+    rows: int = _engine.build_view(result, query, view, memory)
+    return rows
+
+
+def summarize(result: Path, memory: int, seed: int) -> ResultSummary:
+    """A result in numbers, in about ``memory`` bytes. Songs are shared out by a hash of ``seed``.
+
+    Raises `FileNotFoundError` where the result is gone, and `DamagedResultError`.
+    """
+    summary: ResultSummary = _engine.summarize(result, memory, seed)
+    return summary
 
 
 def _pick(wanted: str) -> ModuleType:

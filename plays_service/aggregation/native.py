@@ -23,15 +23,19 @@ from plays_service.aggregation.keys import PARTITIONS
 from plays_service.aggregation.merge import plan_result, range_size
 from plays_service.aggregation.pure import known_reading
 from plays_service.aggregation.records import RecordReader
+from plays_service.aggregation.result_summary import summarize
 from plays_service.aggregation.rows import RESULT_HEADER
 from plays_service.aggregation.summary import Reading, Segment, Source, Summary
+from plays_service.aggregation.views import build_view
 
 __all__ = [
     "aggregate_file",
     "aggregate_segment",
+    "build_view",
     "combine_partials",
     "merge_partitions",
     "plan_result",
+    "summarize",
     "write_ranges",
 ]
 

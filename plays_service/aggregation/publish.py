@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["publish", "sync_folder"]
+__all__ = ["appearing", "publish", "sync_folder"]
+
+
+@contextmanager
+def appearing(path: Path) -> Iterator[Path]:
+    """A name beside ``path`` for a file that becomes it when the ``with`` block ends well."""
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def publish(temporary: Path, path: Path, *, fsync: bool) -> None:

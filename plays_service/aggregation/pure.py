@@ -14,16 +14,20 @@ from plays_service.aggregation.merge import (
     plan_result,
     write_ranges,
 )
+from plays_service.aggregation.result_summary import summarize
 from plays_service.aggregation.rows import RESULT_HEADER
 from plays_service.aggregation.summary import Reading, Segment, Source, Summary
+from plays_service.aggregation.views import build_view
 
 __all__ = [
     "aggregate_file",
     "aggregate_segment",
+    "build_view",
     "combine_partials",
     "known_reading",
     "merge_partitions",
     "plan_result",
+    "summarize",
     "write_ranges",
 ]
 

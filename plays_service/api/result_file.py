@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path, PurePath
 from typing import Final
 from urllib.parse import quote
@@ -12,10 +13,11 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from plays_service.api.compression import coding_of, compress, send_compressed
+from plays_service.api.compression import coding_of, compress, send_compressed, send_pieces
 from plays_service.api.errors import ApiError
+from plays_service.api.forms import PARQUET, Form
 
-__all__ = ["file_response"]
+__all__ = ["file_response", "stream_response"]
 
 #: Bytes of a result that is read faster than another thread is asked to.
 _SMALL: Final = 64 << 10
@@ -29,29 +31,54 @@ _CONDITIONS: Final = _PARTS | {"If-None-Match", "If-Modified-Since"}
 _LONGEST_STEM: Final = 200
 
 
-async def file_response(request: web.Request, path: Path, filename: str) -> web.StreamResponse:
+async def file_response(
+    request: web.Request, path: Path, filename: str, form: Form
+) -> web.StreamResponse:
     """All of the result, a part of it, or packed, as is asked; ``filename`` is the upload's.
 
     Raises `ApiError` 404 where it is gone, and 416.
     """
-    headers = {
-        "Content-Type": "text/csv; charset=utf-8",
-        "Content-Disposition": _content_disposition(filename),
-        "Vary": "Accept-Encoding",
-    }
+    headers = _headers(filename, form)
     try:
         about = _about(path)
-        coding = _coding_for(request, about.st_size)
+        coding = None if form is PARQUET else _coding_for(request, about.st_size)
         if about.st_size <= _SMALL and not any(name in request.headers for name in _CONDITIONS):
             return _small_response(path, headers, coding)
         if coding is not None:
             return await _packed_response(request, path, headers, coding)
     except FileNotFoundError:
         raise ApiError(404, "The result is gone from the server; upload the file again") from None
-    if _is_for_another(request, _tag(about, None)):
+    if _is_for_another(request, _tag(about)):
         return _WholeFileResponse(path, headers=headers)
     _check_range(request, about.st_size)
     return web.FileResponse(path, headers=headers)
+
+
+async def stream_response(
+    request: web.Request, result: Path, pieces: AsyncIterator[bytes], filename: str, form: Form
+) -> web.StreamResponse:
+    """The result in a form that is made on its way, packed where that is asked for.
+
+    Raises `FileNotFoundError` where it is gone.
+    """
+    about = await asyncio.to_thread(result.stat)
+    accepted = request.headers.get("Accept-Encoding")
+    coding = coding_of(accepted) if accepted else None
+    answer = web.StreamResponse(headers=_headers(filename, form))
+    if _is_known(request, _describe(answer, about, coding, form.suffix)):
+        answer.set_status(304)
+    await answer.prepare(request)
+    if answer.status == 200 and request.method != "HEAD":
+        await send_pieces(answer, pieces, coding)
+    return answer
+
+
+def _headers(filename: str, form: Form) -> dict[str, str]:
+    return {
+        "Content-Type": form.content_type,
+        "Content-Disposition": _content_disposition(filename, form.suffix),
+        "Vary": "Accept, Accept-Encoding",
+    }
 
 
 def _about(path: Path) -> os.stat_result:
@@ -90,8 +117,7 @@ async def _packed_response(
     file = await asyncio.to_thread(path.open, "rb")
     try:
         answer = web.StreamResponse(headers=headers)
-        tag = _describe(answer, os.fstat(file.fileno()), coding)
-        if any(known.value in (tag, "*") for known in request.if_none_match or ()):
+        if _is_known(request, _describe(answer, os.fstat(file.fileno()), coding)):
             answer.set_status(304)
         await answer.prepare(request)
         if answer.status == 200 and request.method != "HEAD":
@@ -110,18 +136,25 @@ def _small_response(path: Path, headers: dict[str, str], coding: str | None) -> 
     return response
 
 
-def _describe(answer: web.StreamResponse, about: os.stat_result, coding: str | None) -> str:
+def _is_known(request: web.Request, tag: str) -> bool:
+    """Whether the client has it already."""
+    return any(known.value in (tag, "*") for known in request.if_none_match or ())
+
+
+def _describe(
+    answer: web.StreamResponse, about: os.stat_result, coding: str | None, form: str | None = None
+) -> str:
     """Say what a cache needs to know. Packed it is another thing: the tag of which is returned."""
-    tag = answer.etag = _tag(about, coding)
+    tag = answer.etag = _tag(about, form, coding)
     answer.last_modified = about.st_mtime
     if coding is not None:
         answer.headers["Content-Encoding"] = coding
     return tag
 
 
-def _tag(about: os.stat_result, coding: str | None) -> str:
+def _tag(about: os.stat_result, *of: str | None) -> str:
     tag = f"{about.st_mtime_ns:x}-{about.st_size:x}"  # as `FileResponse` has it
-    return f"{tag}-{coding}" if coding else tag
+    return "-".join([tag, *filter(None, of)])
 
 
 def _check_range(request: web.Request, size: int) -> None:
@@ -140,10 +173,10 @@ def _check_range(request: web.Request, size: int) -> None:
         )
 
 
-def _content_disposition(filename: str) -> str:
+def _content_disposition(filename: str, suffix: str) -> str:
     """The header that offers the result for download (RFC 6266; RFC 8187 beyond ASCII)."""
     plain = filename.removesuffix(".gz").removesuffix(".zst")
-    name = f"{PurePath(plain).stem[:_LONGEST_STEM] or 'upload'}-totals.csv"
+    name = f"{PurePath(plain).stem[:_LONGEST_STEM] or 'upload'}-totals.{suffix}"
     fallback = re.sub(r'[^ -~]|["\\]', "_", name)
     header = f'attachment; filename="{fallback}"'
     return header if fallback == name else f"{header}; filename*=UTF-8''{quote(name, safe='')}"

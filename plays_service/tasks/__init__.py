@@ -5,6 +5,7 @@ from plays_service.tasks.growth import Growth
 from plays_service.tasks.intake import Intake
 from plays_service.tasks.pipeline import Pipeline
 from plays_service.tasks.registry import TaskRegistry
+from plays_service.tasks.result_reader import BusyError, ResultReader
 from plays_service.tasks.runner import TaskRunner
 from plays_service.tasks.store import DISK_FULL, DataFolderError, TaskStore
 from plays_service.tasks.task import State, Task
@@ -13,11 +14,13 @@ from plays_service.tasks.worker_pool import WorkerDiedError, WorkerPool
 
 __all__ = [
     "DISK_FULL",
+    "BusyError",
     "DataFolderError",
     "FairQueue",
     "Growth",
     "Intake",
     "Pipeline",
+    "ResultReader",
     "State",
     "Task",
     "TaskRegistry",

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -171,6 +171,13 @@ class TaskRunner:
         if self.registry.get(task.id) is task:
             self.registry.remove(task)
             await asyncio.to_thread(self.store.remove, task)
+
+    async def call(self, turn_of: Hashable, function: Callable[..., Any], *args: Any) -> Any:
+        """What the function returns in a worker, when it is the turn of ``turn_of`` there.
+
+        Raises what the function raises, and `WorkerDiedError`.
+        """
+        return await self._queue.run(turn_of, partial(self._pool.call, function, *args))
 
     @property
     def unfinished(self) -> int:

@@ -1,0 +1,60 @@
+"""What is made of a result on demand, and kept beside it: views, the summary, Parquet.
+
+All of it can be made again, so it may be deleted at any time. The folder is made in that of the
+task, and is gone with it: then the calls raise `FileNotFoundError` and leave nothing behind.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+from plays_service.aggregation.engine import build_view, summarize
+from plays_service.aggregation.parquet import write_parquet
+from plays_service.aggregation.publish import appearing
+from plays_service.aggregation.row_query import RowQuery
+from plays_service.aggregation.view_file import ViewFile
+
+__all__ = ["make_parquet", "make_summary", "make_view"]
+
+#: Views of a result that are kept.
+_VIEWS: Final = 8
+#: Bytes that all of them may take: as many as the result, or this where it is small.
+_SMALL: Final = 1 << 20
+
+
+def make_view(result: Path, query: RowQuery, view: Path, memory: int) -> int:
+    """`build_view`, but for at most so many views of a result: the ones unused for longest go."""
+    view.parent.mkdir(exist_ok=True)
+    if ViewFile.open(view) is not None:
+        return 0  # somebody was faster
+    _make_room(view.parent, max(result.stat().st_size, _SMALL))
+    return build_view(result, query, view, memory)
+
+
+def make_summary(result: Path, target: Path, memory: int, seed: int) -> None:
+    """`summarize` into a file of JSON."""
+    target.parent.mkdir(exist_ok=True)
+    summary = summarize(result, memory, seed)
+    with appearing(target) as temporary:
+        text = json.dumps(summary.to_json(), ensure_ascii=False)
+        temporary.write_text(text, encoding="utf-8")
+
+
+def make_parquet(result: Path, target: Path) -> None:
+    """`write_parquet` to a file that appears whole or not at all."""
+    target.parent.mkdir(exist_ok=True)
+    with appearing(target) as temporary:
+        write_parquet(result, temporary)
+
+
+def _make_room(folder: Path, size: int) -> None:
+    """Delete views until one more may come."""
+    about = [(path.stat(), path) for path in folder.glob("*.view")]
+    about.sort(key=lambda one: one[0].st_mtime_ns)
+    total = sum(stat.st_size for stat, _ in about)
+    while about and (len(about) >= _VIEWS or total > size):
+        stat, path = about.pop(0)
+        path.unlink(missing_ok=True)
+        total -= stat.st_size
