@@ -13,7 +13,7 @@ from aiohttp import web
 
 from plays_service.api.errors import ApiError
 
-__all__ = ["CSV", "JSON_LINES", "PARQUET", "Form", "form_for"]
+__all__ = ["CSV", "JSON_LINES", "PACKED_CSV", "PARQUET", "Form", "form_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,16 @@ class Form:
 
 CSV: Final = Form("csv", "text/csv")
 JSON_LINES: Final = Form("jsonl", "application/x-ndjson")
+#: A file to be kept packed: what Accept-Encoding asks for, browsers unpack before they save it.
+PACKED_CSV: Final = Form("csv.gz", "application/gzip")
 PARQUET: Final = Form("parquet", "application/vnd.apache.parquet")
 
 _BY_SUFFIX: Final[Mapping[str, Form]] = MappingProxyType(
-    {form.suffix: form for form in (CSV, JSON_LINES, PARQUET)}
+    {form.suffix: form for form in (CSV, JSON_LINES, PACKED_CSV, PARQUET)}
 )
 #: With the names that were in use before there were registered ones.
 _BY_TYPE: Final[Mapping[str, Form]] = MappingProxyType(
-    {form.media_type: form for form in _BY_SUFFIX.values()}
+    {form.media_type: form for form in (CSV, JSON_LINES, PARQUET)}
     | {"application/jsonl": JSON_LINES, "application/x-parquet": PARQUET}
 )
 _QUALITY: Final = re.compile(

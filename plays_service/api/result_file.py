@@ -15,7 +15,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 from plays_service.api.compression import coding_of, compress, send_compressed, send_pieces
 from plays_service.api.errors import ApiError
-from plays_service.api.forms import PARQUET, Form
+from plays_service.api.forms import PACKED_CSV, PARQUET, Form
 
 __all__ = ["file_response", "stream_response"]
 
@@ -40,6 +40,8 @@ async def file_response(
     """
     headers = _headers(filename, form)
     try:
+        if form is PACKED_CSV:
+            return await _packed_response(request, path, headers, "gzip", form)
         about = _about(path)
         coding = None if form is PARQUET else _coding_for(request, about.st_size)
         if about.st_size <= _SMALL and not any(name in request.headers for name in _CONDITIONS):
@@ -112,12 +114,23 @@ def _coding_for(request: web.Request, size: int) -> str | None:
 
 
 async def _packed_response(
-    request: web.Request, path: Path, headers: dict[str, str], coding: str
+    request: web.Request,
+    path: Path,
+    headers: dict[str, str],
+    coding: str,
+    form: Form | None = None,
 ) -> web.StreamResponse:
+    """Packed while it is sent: for the way only, or, in a ``form`` that is packed, for good."""
     file = await asyncio.to_thread(path.open, "rb")
     try:
         answer = web.StreamResponse(headers=headers)
-        if _is_known(request, _describe(answer, os.fstat(file.fileno()), coding)):
+        about = os.fstat(file.fileno())
+        tag = (
+            _describe(answer, about, None, form.suffix)
+            if form
+            else _describe(answer, about, coding)
+        )
+        if _is_known(request, tag):
             answer.set_status(304)
         await answer.prepare(request)
         if answer.status == 200 and request.method != "HEAD":

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from plays_service.api.context import READER, RUNNER, STOPPING, task_of
 from plays_service.api.errors import ApiError
-from plays_service.api.forms import CSV, PARQUET, form_for
+from plays_service.api.forms import CSV, PACKED_CSV, PARQUET, form_for
 from plays_service.api.result_file import file_response, stream_response
 from plays_service.api.rows import reading
 from plays_service.api.waiting import wait_unless_stopping
@@ -47,7 +47,7 @@ async def _answer(request: web.Request, task: Task) -> web.StreamResponse:
     """The result in the form that is asked for."""
     form, reader = form_for(request), request.app[READER]
     path = request.app[RUNNER].store.result_of(task)
-    if form is CSV:
+    if form in (CSV, PACKED_CSV):
         return await file_response(request, path, task.filename, form)
     async with reading():
         if form is PARQUET:

@@ -23,7 +23,7 @@ def add_routes(app: web.Application) -> None:
             web.post("/process_csv", process_csv, **expect),
             web.put("/process_csv", process_csv, **expect),  # what `curl -T` sends
             web.put("/process_csv/{filename}", process_csv, **expect),  # where the URL ends in /
-            web.get("/result/{task_id}.{suffix:csv|jsonl|parquet}", get_result),
+            web.get("/result/{task_id}.{suffix:csv|csv[.]gz|jsonl|parquet}", get_result),
             web.get("/result/{task_id}", get_result),
             web.get("/tasks/{task_id}", get_task),
             web.get("/tasks/{task_id}/events", get_events),

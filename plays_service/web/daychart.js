@@ -136,7 +136,8 @@ function layOut(points, values, width, y) {
   const period = Math.min(...gaps, (points.at(-1).time - points[0].time) || DAY);
   const x = timeScale(points, period, width);
   const step = x(points[0].time + period) - x(points[0].time);
-  const wide = Math.min(Math.max(step - Math.min(2, step / 4), 1), WIDEST);
+  const gap = step < 4 ? 0 : Math.min(step / 4, 2); // finer ones only flicker
+  const wide = Math.min(Math.max(step - gap, 1), WIDEST);
   return points.map(({ time }, index) => ({
     left: x(time) + (step - wide) / 2,
     width: wide,

@@ -1,5 +1,8 @@
 // The token that some services ask for. The server keeps it in a cookie that no script can read.
 
+const SIGNED_IN = "plays.signedIn"; // that there is a cookie, which scripts cannot see
+
+const signOut = document.getElementById("sign-out");
 const dialog = document.getElementById("sign-in");
 const input = document.getElementById("token");
 const problem = document.getElementById("sign-in-problem");
@@ -16,6 +19,8 @@ export function signIn() {
       input.value = "";
       dialog.close();
       pending = null;
+      localStorage.setItem(SIGNED_IN, "1");
+      signOut.hidden = false;
       resolve();
     };
     dialog.oncancel = (event) => event.preventDefault(); // there is nothing behind it to go on with
@@ -34,3 +39,10 @@ async function open(token) {
     return "The service could not be asked; try again.";
   }
 }
+
+signOut.hidden = !localStorage.getItem(SIGNED_IN);
+signOut.addEventListener("click", async () => {
+  await fetch("session", { method: "DELETE" });
+  localStorage.removeItem(SIGNED_IN);
+  location.reload();
+});

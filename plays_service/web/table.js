@@ -138,8 +138,8 @@ export class Table {
       row.show(index, index < this.#total ? this.#pages.at(index) : null, (index - position) * ROW);
     }
     const last = Math.min(first + MOST_VISIBLE, this.#total);
-    const part = this.#total > MOST_VISIBLE ? `Rows ${count(first + 1)} to ${count(last)} of ` : "";
-    this.#status.textContent = this.#total ? `${part}${this.#found()}` : "No row matches.";
+    const part = this.#total > MOST_VISIBLE ? ` · ${count(first + 1)} to ${count(last)} shown` : "";
+    this.#status.textContent = this.#total ? `${this.#found()}${part}` : "No row matches.";
   }
 }
 

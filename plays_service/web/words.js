@@ -59,6 +59,7 @@ function uploading(job) {
 
 function working({ task }) {
   if (!task || task.state === "PENDING") return "Uploaded · waiting for a worker";
+  if (!task.progress) return "Adding up";
   const parts = [`Adding up ${percent(task.progress)}`];
   if (task.seconds_left !== null) parts.push(timeLeft(task.seconds_left));
   return parts.join(" · ");

@@ -17,6 +17,7 @@ import pytest_asyncio
 from playwright.async_api import (
     Browser,
     BrowserContext,
+    CDPSession,
     ConsoleMessage,
     Locator,
     Page,
@@ -102,6 +103,7 @@ class Visit:
         self.page = page
         self.server = server
         self.complaints: list[str] = []
+        self._network: CDPSession | None = None
         page.set_default_timeout(LONG)
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -146,8 +148,9 @@ class Visit:
 
     async def slow_down(self, bytes_per_second: int) -> None:
         """Let uploads take their time; -1: as fast as they can."""
-        session = await self.page.context.new_cdp_session(self.page)
-        await session.send(
+        if self._network is None:  # its end would be the end of the slowness
+            self._network = await self.page.context.new_cdp_session(self.page)
+        await self._network.send(
             "Network.emulateNetworkConditions",
             {
                 "offline": False,

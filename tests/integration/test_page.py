@@ -65,7 +65,15 @@ async def test_files_of_other_content_have_other_tags(service: Service) -> None:
 
 
 async def test_nothing_else_is_served(service: Service) -> None:
-    for name in ("", "none.js", "index.html", "..%2Fapp.py", "%2e%2e%2fapp.py", "app.js%00", "APP.JS"):
+    for name in (
+        "",
+        "none.js",
+        "index.html",
+        "..%2Fapp.py",
+        "%2e%2e%2fapp.py",
+        "app.js%00",
+        "APP.JS",
+    ):
         async with service.client.get(f"/static/{name}") as answer:
             assert answer.status == 404
             assert "nothing at this address" in message_of(await answer.read())

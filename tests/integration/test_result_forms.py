@@ -89,10 +89,25 @@ async def test_json_lines_of_many_pieces_packed(service: Service) -> None:
     assert plays == list(range(rows))
 
 
+@pytest.mark.parametrize(
+    "data", [EXAMPLE, HEADER + b"".join(b"%d,2020-01-01,1\n" % i for i in range(60_000))]
+)
+@pytest.mark.parametrize("coding", ["identity", "gzip", "zstd"])
+async def test_a_packed_csv_stays_packed(service: Service, data: bytes, coding: str) -> None:
+    task_id = await ended(service, data)
+    _, _, plain = await fetched(service, f"/result/{task_id}.csv")
+    path = f"/result/{task_id}.csv.gz"
+    status, headers, body = await fetched(service, path, Accept_Encoding=coding, Range="bytes=0-9")
+    assert (status, gzip.decompress(body)) == (200, plain)
+    assert headers["Content-Type"] == "application/gzip"
+    assert headers["Content-Disposition"] == 'attachment; filename="plays-totals.csv.gz"'
+    assert "Content-Encoding" not in headers
+
+
 async def test_each_form_has_its_own_tag(service: Service) -> None:
     task_id = await ended(service, DATA)
     tags = set()
-    for suffix in ("csv", "jsonl", "parquet"):
+    for suffix in ("csv", "csv.gz", "jsonl", "parquet"):
         path = f"/result/{task_id}.{suffix}"
         _, headers, _ = await fetched(service, path)
         tags.add(headers["ETag"])
@@ -100,7 +115,7 @@ async def test_each_form_has_its_own_tag(service: Service) -> None:
         assert (status, body) == (304, b""), suffix
     _, headers, _ = await fetched(service, f"/result/{task_id}.jsonl", Accept_Encoding="zstd")
     tags.add(headers["ETag"])
-    assert len(tags) == 4
+    assert len(tags) == 5
 
 
 @pytest.mark.parametrize("accept", [None, "application/vnd.apache.parquet"])
