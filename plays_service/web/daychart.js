@@ -83,8 +83,9 @@ export class DayChart {
 
   #choose(index) {
     if (index < 0) return;
-    const { date } = this.#points[index];
-    this.#onDates(date, this.#unit === "day" ? date : lastDayOf(date, this.#unit));
+    const { time } = this.#points[index];
+    const last = this.#unit === "day" ? time : nextPeriod(time, this.#unit) - DAY;
+    this.#onDates(isoDay(time), isoDay(last));
   }
 
   #nearest(event) {
@@ -118,7 +119,7 @@ export class DayChart {
     const rows = numberTicks(Math.min(0, ...values), Math.max(0, ...values), 4);
     const [low, high] = [rows[0], rows.at(-1)];
     const y = (value) => MARGIN.top + ((high - value) / (high - low)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
-    this.#columns = layOut(this.#points, values, width, y);
+    this.#columns = layOut(this.#points, this.#unit, values, width, y);
     this.#plot.setAttribute("width", width);
     this.#plot.replaceChildren(
       ...rows.map((value) => gridLine(value, y(value), width)),
@@ -130,27 +131,38 @@ export class DayChart {
   }
 }
 
-/** Columns as wide as the shortest time between two points, placed by time. */
-function layOut(points, values, width, y) {
-  const gaps = points.slice(1).map(({ time }, index) => time - points[index].time);
-  const period = Math.min(...gaps, (points.at(-1).time - points[0].time) || DAY);
-  const x = timeScale(points, period, width);
-  const step = x(points[0].time + period) - x(points[0].time);
-  const gap = step < 4 ? 0 : Math.min(step / 4, 2); // finer ones only flicker
-  const wide = Math.min(Math.max(step - gap, 1), WIDEST);
-  return points.map(({ time }, index) => ({
-    left: x(time) + (step - wide) / 2,
-    width: wide,
-    top: y(Math.max(values[index], 0)),
-    height: Math.abs(y(values[index]) - y(0)),
-  }));
+/** Columns placed by time, each as wide as its period; whole pixels, so that neighbours leave no slits. */
+function layOut(points, unit, values, width, y) {
+  const endOf = periodEnd(points, unit);
+  const x = timeScale(points[0].time, endOf(points.at(-1).time), width);
+  return points.map(({ time }, index) => {
+    const left = Math.round(x(time));
+    const room = Math.round(x(endOf(time))) - left;
+    const gap = room < 4 ? 0 : Math.round(Math.min(room / 4, 2));
+    const wide = Math.min(Math.max(room - gap, 1), WIDEST);
+    const top = y(Math.max(values[index], 0));
+    return { left: left + Math.floor((room - wide) / 2), width: wide, top, height: Math.abs(y(values[index]) - y(0)) };
+  });
 }
 
-function timeScale(points, period, width) {
-  const start = points[0].time;
-  const end = points.at(-1).time + period;
+/** When the period of a point ends. Days that are a week apart, say, get a week each. */
+function periodEnd(points, unit) {
+  if (unit !== "day") return (time) => nextPeriod(time, unit);
+  const gaps = points.slice(1).map(({ time }, index) => time - points[index].time);
+  const shortest = gaps.length ? Math.min(...gaps) : DAY;
+  return (time) => time + shortest;
+}
+
+function nextPeriod(time, unit) {
+  const date = new Date(time);
+  return unit === "year" ? date.setUTCFullYear(date.getUTCFullYear() + 1) : date.setUTCMonth(date.getUTCMonth() + 1);
+}
+
+function timeScale(start, end, width) {
   return (time) => MARGIN.left + ((time - start) / (end - start)) * (width - MARGIN.left - MARGIN.right);
 }
+
+const isoDay = (time) => new Date(time).toISOString().slice(0, 10);
 
 const outline = ({ left, width, top, height }) => `M${left} ${top}h${width}v${height}h${-width}z`;
 
@@ -184,11 +196,4 @@ function tableOf(points, unit) {
       element("tr", {}, element("th", { scope: "row" }, date), element("td", {}, count(plays)))));
   }, { once: true });
   return details;
-}
-
-function lastDayOf(date, unit) {
-  const day = new Date(date);
-  if (unit === "year") day.setUTCFullYear(day.getUTCFullYear() + 1);
-  else day.setUTCMonth(day.getUTCMonth() + 1);
-  return new Date(day - DAY).toISOString().slice(0, 10);
 }

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -19,6 +19,7 @@ from playwright.async_api import (
     BrowserContext,
     CDPSession,
     ConsoleMessage,
+    FilePayload,
     Locator,
     Page,
     Request,
@@ -143,8 +144,8 @@ class Visit:
 
     async def choose(self, name: str, content: bytes) -> None:
         """Choose a file in the browser's dialog."""
-        file = {"name": name, "mimeType": "text/csv", "buffer": content}
-        await self.page.set_input_files("#files", files=[file])  # type: ignore[list-item]  # a dict
+        file = FilePayload(name=name, mimeType="text/csv", buffer=content)
+        await self.page.set_input_files("#files", files=[file])
 
     async def slow_down(self, bytes_per_second: int) -> None:
         """Let uploads take their time; -1: as fast as they can."""
@@ -164,7 +165,7 @@ class Visit:
 class NewVisit(Protocol):
     """Opens the page in a fresh profile, with options of Playwright's `Browser.new_context`."""
 
-    async def __call__(self, server: Server | None = None, **options: Any) -> Visit: ...
+    def __call__(self, server: Server | None = None, **options: Any) -> Awaitable[Visit]: ...
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -172,11 +173,12 @@ async def new_visit(browser: Browser, server: Server) -> AsyncIterator[NewVisit]
     """Opens the page for visitors; at the end, no browser may have complained."""
     visits: list[Visit] = []
     contexts: list[BrowserContext] = []
+    shared = server
 
-    async def visit(other: Server | None = None, **options: Any) -> Visit:
+    async def visit(server: Server | None = None, **options: Any) -> Visit:
         context = await browser.new_context(**{"reduced_motion": "reduce"} | options)
         contexts.append(context)
-        visits.append(Visit(await context.new_page(), other or server))
+        visits.append(Visit(await context.new_page(), server or shared))
         await visits[-1].page.goto(visits[-1].server.url)
         return visits[-1]
 
