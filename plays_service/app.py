@@ -12,17 +12,26 @@ from aiohttp import web
 from plays_service import __version__
 from plays_service.aggregation import use_engine
 from plays_service.api import (
+    METRICS,
     READER,
     RUNNER,
     SETTINGS,
     STOPPING,
+    TOKENS,
     UPLOADS,
+    Metrics,
     ServiceRunner,
     add_routes,
     errors_as_json,
+    finish_answer,
+    name_requests,
+    require_token,
 )
+from plays_service.logs import log_loop_error
 from plays_service.settings import Settings
 from plays_service.tasks import ResultReader, TaskRunner, TaskStore
+from plays_service.tls import Certificate
+from plays_service.tokens import TokenFile
 
 __all__ = ["create_app", "serve"]
 
@@ -30,10 +39,14 @@ _log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings) -> web.Application:
-    """The whole service as an aiohttp application."""
-    app = web.Application(middlewares=[errors_as_json])
+    """The whole service as an aiohttp application. Raises `TokensError`."""
+    app = web.Application(middlewares=[name_requests, errors_as_json, require_token])
     app[SETTINGS] = settings
     app[UPLOADS] = set()
+    app[METRICS] = Metrics(app)
+    if settings.tokens_file is not None:
+        app[TOKENS] = TokenFile(settings.tokens_file)
+    app.on_response_prepare.append(finish_answer)
     app.cleanup_ctx.append(_run_tasks)
     app.on_shutdown.append(_stop_waiting)
     add_routes(app)
@@ -46,17 +59,26 @@ async def serve(settings: Settings) -> None:
     Then: not ready, no new connections, no new uploads; what is being uploaded may finish (for
     ``stop_timeout`` seconds); segments under way finish; the rest goes on at the next start.
     Raises `OSError` where the address is taken, `DataFolderError` where the data folder is,
-    `EngineError` where the engine is not built.
+    `EngineError` where the engine is not built, `TokensError` and `TlsError` where their files are
+    no use.
     """
+    asyncio.get_running_loop().set_exception_handler(log_loop_error)
     engine = use_engine(settings.engine)
+    certificate = _certificate(settings)
     app = create_app(settings)
     runner = ServiceRunner(app, shutdown_timeout=settings.stop_timeout)
     stop = _stop_signal()
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
+        tls = certificate.context if certificate else None
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024, ssl_context=tls)
         await site.start()
-        _log.info("plays_service %s (%s engine) on %s", __version__, engine, _addresses(runner))
+        _log.info(
+            "plays_service %s (%s engine) on %s",
+            __version__,
+            engine,
+            _addresses(runner, "https" if tls else "http"),
+        )
         await stop.wait()
         _log.info("stopping")
         app[STOPPING].set()
@@ -98,5 +120,14 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-def _addresses(runner: web.AppRunner) -> str:
-    return ", ".join(f"http://{address[0]}:{address[1]}" for address in runner.addresses)
+def _certificate(settings: Settings) -> Certificate | None:
+    """The certificate, if there is to be one; SIGHUP has it read again."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    certificate = Certificate(settings.tls_cert, settings.tls_key)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, certificate.reload)
+    return certificate
+
+
+def _addresses(runner: web.AppRunner, scheme: str) -> str:
+    return ", ".join(f"{scheme}://{address[0]}:{address[1]}" for address in runner.addresses)

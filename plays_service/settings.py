@@ -102,6 +102,10 @@ def _worker_memory(text: str) -> int:
     return size
 
 
+def _optional_path(text: str) -> Path | None:
+    return None if text in ("", "none") else Path(text)
+
+
 def _one_of(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in choices:
@@ -161,9 +165,24 @@ class Settings:
     fsync: bool = _setting(
         _parse_switch, "0", "1: tasks and results survive a power cut too; the image sets it."
     )
+    tokens_file: Path | None = _setting(
+        _optional_path, "none", "File of API tokens, one a line; without it everybody may do all."
+    )
+    tls_cert: Path | None = _setting(
+        _optional_path, "none", "Certificate (PEM, with its chain): serve HTTPS; needs the key."
+    )
+    tls_key: Path | None = _setting(_optional_path, "none", "Private key of the certificate (PEM).")
     log_level: str = _setting(
         _one_of("debug", "info", "warning", "error"), "info", "How much is logged, to stderr."
     )
+    log_format: str = _setting(
+        _one_of("text", "json"), "text", "Lines for people (text) or for machines (json)."
+    )
+
+    def __post_init__(self) -> None:
+        """Raise `SettingsError` where settings contradict each other."""
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise SettingsError("PLAYS_TLS_CERT and PLAYS_TLS_KEY: set both, or neither")
 
     @classmethod
     def load(

@@ -78,6 +78,5 @@ def _load(body: bytes, content_type: str) -> _File:
         "Content-Type": content_type,
         "Cache-Control": "no-cache",  # keep it, but ask each time whether it still holds
         "Content-Security-Policy": _POLICY,
-        "X-Content-Type-Options": "nosniff",
     }
     return _File(body, MappingProxyType(headers), sha256(body).hexdigest()[:32])

@@ -7,6 +7,11 @@ from typing import Final
 
 from aiohttp import web
 
+from plays_service.api.access_log import access_logger
+from plays_service.api.headers import add_headers
+from plays_service.api.metrics import METRICS
+from plays_service.api.requests import request_id
+
 __all__ = ["ServiceRunner"]
 
 _log = logging.getLogger(__name__)
@@ -27,17 +32,21 @@ class _Protocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
+        request_id(request)
         if request.writer.output_size > 0:
             raise ConnectionError("an answer has begun already")
+        if isinstance(exc, ConnectionError):
+            raise exc  # nobody is there to be answered
         problem = " ".join((message or "").split())
         if status < 500:
-            _log.info("%s sent no valid HTTP: %s", request.remote, problem)
+            _log.info("%s sent no valid HTTP", request.remote)  # it may be any part of a file
             text = f"The request is not valid HTTP: {problem}"
         else:
             self.log_exception("Error handling request from %s", request.remote, exc_info=exc)
             text = "The service failed at this request; its log says why"
         answer = web.json_response({"message": text}, status=status)
         answer.force_close()
+        add_headers(request, answer)
         return answer
 
 
@@ -53,6 +62,7 @@ class ServiceRunner(web.AppRunner):
         super().__init__(
             app,
             shutdown_timeout=shutdown_timeout,
+            access_log_class=access_logger(app[METRICS].http),
             read_bufsize=_READ_BUFFER_SIZE,
             auto_decompress=False,  # it has no limit
         )

@@ -41,7 +41,9 @@ def describe(task: Task) -> dict[str, Any]:
     links = {"self": f"/tasks/{task.id}", "events": f"/tasks/{task.id}/events"}
     if task.state is not State.REVOKED:
         links["result"] = f"/result/{task.id}"
-    return task.to_json() | {
+    fields = task.to_json()
+    del fields["owner"]
+    return fields | {
         "created": _iso(task.created),
         "started": _iso(task.started),
         "finished": _iso(task.finished),

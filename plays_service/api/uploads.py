@@ -12,11 +12,12 @@ from aiohttp import ClientError, HttpVersion11, web
 
 from plays_service.aggregation import EncodingError, Transcoder
 from plays_service.aggregation.unpack import PACKINGS, PackingError, Unpacker
-from plays_service.api.context import RUNNER, SETTINGS, UPLOADS
+from plays_service.api.access import check_access
+from plays_service.api.context import OWNER, RUNNER, SETTINGS, UPLOADS
 from plays_service.api.errors import ApiError
 from plays_service.api.health import refuse_uploads
 from plays_service.api.multipart import MultipartError, MultipartReader, Part, boundary_of
-from plays_service.tasks import DISK_FULL, Intake, Task
+from plays_service.tasks import CURRENT_TASK, DISK_FULL, Intake, Task
 
 __all__ = ["answer_expectation", "process_csv"]
 
@@ -113,7 +114,8 @@ async def process_csv(request: web.Request) -> web.Response:
     transcoder, skip_errors = _options(request)
     if not request.can_read_body:
         raise ApiError(400, _NO_FILE)
-    task = Task(filename="upload.csv", bytes=0, skip_errors=skip_errors)
+    task = Task(filename="upload.csv", bytes=0, skip_errors=skip_errors, owner=request.get(OWNER))
+    CURRENT_TASK.set(task.id)
     await _receive(request, transcoder, task)
     return web.json_response({"task_id": str(task.id)}, headers={"Location": f"/result/{task.id}"})
 
@@ -121,6 +123,7 @@ async def process_csv(request: web.Request) -> web.Response:
 async def answer_expectation(request: web.Request) -> None:
     """Tell a client that waits for it to send its body (RFC 9110, section 10.1.1).
 
+    A client that may not send it is told nothing here: it gets its 401 instead.
     Raises `HTTPExpectationFailed`: here, before any middleware, it must be JSON by itself.
     """
     if request.version < HttpVersion11:
@@ -131,6 +134,10 @@ async def answer_expectation(request: web.Request) -> None:
         raise web.HTTPExpectationFailed(
             text=json.dumps({"message": message}), content_type="application/json"
         )
+    try:
+        check_access(request)
+    except ApiError:
+        return
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     request.writer.output_size = 0  # not the answer yet
 

@@ -15,10 +15,12 @@ from uuid import UUID
 from plays_service.aggregation import Summary
 from plays_service.settings import Settings
 from plays_service.tasks.batcher import Batcher, Outcome, run_all
+from plays_service.tasks.current import context_of
 from plays_service.tasks.fair_queue import FairQueue
 from plays_service.tasks.growth import Growth
 from plays_service.tasks.pipeline import Pipeline
 from plays_service.tasks.registry import TaskRegistry
+from plays_service.tasks.stats import Stats
 from plays_service.tasks.store import DISK_FULL, TaskStore
 from plays_service.tasks.task import State, Task
 from plays_service.tasks.work import Call, Work
@@ -60,6 +62,7 @@ class TaskRunner:
 
     def __init__(self, store: TaskStore, settings: Settings) -> None:
         self.registry = TaskRegistry()
+        self.stats = Stats()
         self.store = store
         self._settings = settings
         self._pool = WorkerPool(settings.workers, settings.engine)
@@ -119,7 +122,9 @@ class TaskRunner:
         await asyncio.to_thread(self.store.accept, task)
         self._early.pop(task.id, None)
         self.registry.add(task)
+        self.stats.count_accepted(task, time.time())
         if task.has_ended:
+            self.stats.count_ended(task)
             task.ended.set()
             _log.info("task %s: %s", task.id, task.state)
             await asyncio.to_thread(self.store.clean, task)
@@ -138,6 +143,7 @@ class TaskRunner:
         """Make ``data``, the whole input, a task. Raises `OSError`."""
         await self._disk.run(partial(self.store.accept_bytes, data, task))
         self.registry.add(task)
+        self.stats.count_accepted(task, time.time())
         self._run_soon(task, None, len(data))
 
     async def reveal(self, task: Task) -> None:
@@ -187,7 +193,7 @@ class TaskRunner:
     @property
     def queued(self) -> int:
         """Calls that wait for a worker."""
-        return len(self._queue)
+        return len(self._queue) + len(self._short)
 
     @property
     def worker_restarts(self) -> int:
@@ -197,7 +203,9 @@ class TaskRunner:
     def _run_soon(self, task: Task, run: _PipelineRun | None, size: int) -> None:
         run = run or self._start_pipeline(task, size)
         run.growth.finish(size)
-        running = asyncio.create_task(self._run(task, run.running), name=f"task {task.id}")
+        running = asyncio.create_task(
+            self._run(task, run.running), name=f"task {task.id}", context=context_of(task.id)
+        )
         self._running[task.id] = running
         running.add_done_callback(lambda _: self._running.pop(task.id, None))
 
@@ -227,7 +235,10 @@ class TaskRunner:
     def _start_pipeline(self, task: Task, size: int) -> _PipelineRun:
         growth = Growth()
         pipeline = Pipeline(self._caller(task, size), self._work(task), growth, _reporter(task))
-        return _PipelineRun(growth, asyncio.create_task(pipeline.run(), name=f"pipeline {task.id}"))
+        running = asyncio.create_task(
+            pipeline.run(), name=f"pipeline {task.id}", context=context_of(task.id)
+        )
+        return _PipelineRun(growth, running)
 
     def _caller(self, task: Task, size: int) -> Call:
         def begin() -> None:
@@ -281,6 +292,7 @@ class TaskRunner:
             await self._disk.run(partial(save, end))
             task.state, task.message, task.finished = end.state, end.message, end.finished
             task.started, task.progress = end.started, end.progress
+        self.stats.count_ended(task)
         task.ended.set()
         task.changed.send()
         _log.info("task %s: %s", task.id, state)

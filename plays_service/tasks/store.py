@@ -167,7 +167,9 @@ class TaskStore:
                 self._set_aside.mkdir(exist_ok=True)
                 target = self._set_aside / f"{folder.name}.{uuid4().hex[:8]}"
                 folder.rename(target)
-                _log.warning("%s is not a task (%r); set aside as %s", folder, error, target)
+                # No text of the error: it may quote what is in the file.
+                kind = type(error).__name__
+                _log.warning("%s is not a task (%s); set aside as %s", folder, kind, target)
             else:
                 if task.has_ended:
                     self.clean(task)

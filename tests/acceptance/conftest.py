@@ -40,7 +40,7 @@ class Server:
         async with asyncio.timeout(LONG):
             while line := (await self.process.stderr.readline()).decode():
                 self.log.append(line)
-                if match := re.search(r" on http://127\.0\.0\.1:([0-9]+)", line):
+                if match := re.search(r" on https?://127\.0\.0\.1:([0-9]+)", line):
                     self.port = int(match[1])
                     self._reading = asyncio.create_task(self._read_log())
                     return

@@ -39,6 +39,7 @@ def test_every_field_survives(store: TaskStore) -> None:
     task.error = CsvError(2, "is bad", "Song", "x")
     task.errors, task.skipped, task.rows, task.groups = (CsvError(3, "worse"),), 1, 5, 4
     task.encoding, task.skip_errors, task.progress, task.started = "cp1252", True, 0.5, 1.0
+    task.owner = "ann"
     store.save(task)
     (known,) = store.load()
     assert known.to_json() == task.to_json()
