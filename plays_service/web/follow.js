@@ -26,12 +26,13 @@ export async function follow(id, { onTask, onTrouble, signal }) {
       if (hasEnded(task)) return task;
       pause = SHORTEST;
       if (await listen(id, onTask, signal)) continue;
+      await sleep(SHORTEST, signal);
     } catch (error) {
       if (!(error instanceof ApiError && error.isPassing)) throw error;
       onTrouble(error.message);
+      await sleep(pause, signal);
       pause = Math.min(pause * 2, LONGEST);
     }
-    await sleep(pause, signal);
   }
 }
 
