@@ -15,7 +15,7 @@ INSTALL_INPUTS := setup.cfg setup.py pyproject.toml $(wildcard plays_service/*/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test sanitize fuzz lint types format bench-aggregate bench-service dist dist-test release audit image image-test clean
+.PHONY: help run test sanitize fuzz lint types format bench-aggregate bench-service dist dist-test release audit image image-test browser-large clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' Makefile | expand -t 18
@@ -78,6 +78,9 @@ audit: $(VENV)/.dist ## Look for known vulnerabilities in what the service depen
 
 image-test: $(VENV)/.test ## Build the image and try it in real containers (needs a Docker engine)
 	$(BIN)/python -m pytest --numprocesses=0 tests/image/check_image.py $(ARGS)
+
+browser-large: $(VENV)/.test ## Upload 1 GiB through the page and watch the browser's memory (needs Chromium)
+	$(BIN)/python -m pytest tests/browser/check_large.py $(ARGS)
 
 image: ## Build the Docker image
 	$(DOCKER) build --tag $(IMAGE) \
