@@ -21,12 +21,11 @@ from plays_service.aggregation.fields import read_values
 from plays_service.aggregation.groupfile import MAGIC, DamagedFileError, GroupFile, file_end
 from plays_service.aggregation.keys import PARTITIONS
 from plays_service.aggregation.merge import plan_result, range_size
+from plays_service.aggregation.native_rows import build_view, summarize
 from plays_service.aggregation.pure import known_reading
 from plays_service.aggregation.records import RecordReader
-from plays_service.aggregation.result_summary import summarize
 from plays_service.aggregation.rows import RESULT_HEADER
 from plays_service.aggregation.summary import Reading, Segment, Source, Summary
-from plays_service.aggregation.views import build_view
 
 __all__ = [
     "aggregate_file",
