@@ -33,7 +33,8 @@ FOLDER = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 SONGS = [
     "a", "A", "ab", "abc", "abcdefgh", "abcdefghi", "abcdefgh\0", "abcdefgh\0\0", "a\0", "b",
     "Straße", "STRASSE", "\u212a", "k", "ﬃ", "ffi", "ΐ", "Ÿ", "ÿ", "İ", "i̇", "\u017f", "s",
-    "Ω", "ω", "ΣΑΣ", "σας", "東京", "🎵", "𐐀", "𐐨", 'a "quoted" b', "a,b", "a\nb", "a\r\nb", '"', '""', ",",
+    "Ω", "ω", "ΣΑΣ", "σας", "東京", "🎵", "𐐀", "𐐨",
+    'a "quoted" b', "a,b", "a\nb", "a\r\nb", '"', '""', ",",
     "x" * 100, "x" * 100 + "y", "x" * 99 + "Z", "ä" * 40, "Ä" * 40,
 ]  # fmt: skip
 NEEDLES = ["", "a", "AB", "ss", "ß", "K", "ffi", "ﬁ", "x" * 100, "Y", "\u03c3", "ς", "京", "𐐀", '"',
