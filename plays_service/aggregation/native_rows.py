@@ -1,4 +1,7 @@
-"""Views and summaries of results by the C kernel; `views` and `result_summary` are the truth."""
+"""What is made of results, by the C kernel.
+
+`views`, `result_summary` and `json_lines` do the same, and are the truth.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from plays_service.aggregation.row_query import SORTS, RowQuery
 from plays_service.aggregation.rows import RESULT_HEADER
 from plays_service.aggregation.view_file import HEAD_SIZE, step_of, view_head, width_for
 
-__all__ = ["build_view", "summarize"]
+__all__ = ["build_view", "json_lines", "summarize"]
 
 #: A character and the UTF-8 of what it becomes, as match.h has it.
 _FOLD: Final = struct.Struct("=I12s")
@@ -68,6 +71,12 @@ def summarize(result: Path, memory: int, seed: int) -> ResultSummary:
         divisor=divisor,
         top_songs=tuple((song, _number(total)) for song, total in best),
     )
+
+
+def json_lines(result: Path, start: int, size: int) -> tuple[bytes, int]:
+    """See `engine.json_lines`."""
+    with _damage_named():
+        return _kernel.json_lines(os.fsencode(result), max(start, len(RESULT_HEADER)), size)
 
 
 def _number(wide: bytes) -> int:

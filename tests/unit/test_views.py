@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from plays_service.aggregation import (
     make_view,
     read_page,
 )
-from plays_service.aggregation.result_rows import ResultRow, read_rows
+from plays_service.aggregation.result_rows import ResultRow, date_text, read_rows
 from plays_service.aggregation.rows import RESULT_HEADER, format_row
 from plays_service.aggregation.view_file import ViewFile
 
@@ -181,6 +182,8 @@ def test_a_damaged_result_is_an_error(tmp_path: Path, damage: bytes) -> None:
     view = tmp_path / "x.view"
     with pytest.raises(DamagedResultError):
         engine.build_view(result, RowQuery("song", song="a"), view, 1 << 20)
+    with pytest.raises(DamagedResultError):
+        json_lines(result, 0, 1 << 20)
     assert list(tmp_path.iterdir()) == [result]
 
 
@@ -232,11 +235,23 @@ def test_queries_that_mean_the_same_share_a_view() -> None:
     assert RowQuery(song="a").view_name != RowQuery(song="b").view_name
 
 
+@pytest.mark.usefixtures("engine")
 def test_json_lines_in_pieces_are_those_in_one(tmp_path: Path) -> None:
-    rows = [(song.encode(), date, plays) for song in SONGS for date in DATES for plays in PLAYS[:3]]
+    songs = [*SONGS, *map(chr, range(0xA0)), "\\", "x" * 3000, "\1" * 3000]
+    rows = [(song.encode(), DATES[i % 4], PLAYS[i % len(PLAYS)]) for i, song in enumerate(songs)]
     result = result_of(rows, tmp_path)
     whole, end = json_lines(result, 0, 1 << 30)
-    assert (whole.count(b"\n"), end) == (len(rows), result.stat().st_size)
+    assert whole.decode().split("\n") == [
+        *(
+            json.dumps(
+                {"song": song.decode(), "date": date_text(date), "plays": plays},
+                ensure_ascii=False,
+            )
+            for song, date, plays in rows
+        ),
+        "",
+    ]
+    assert end == result.stat().st_size
     pieces, start = [b"?"], 0
     while pieces[-1]:
         piece, start = json_lines(result, start, 50)

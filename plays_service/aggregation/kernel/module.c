@@ -11,6 +11,7 @@
 #include "digest.h"
 #include "groupfile.h"
 #include "index.h"
+#include "json.h"
 #include "memory.h"
 #include "merge.h"
 #include "scan.h"
@@ -536,6 +537,39 @@ summarize(PyObject *Py_UNUSED(module), PyObject *args)
     return outcome;
 }
 
+PyDoc_STRVAR(json_lines_doc, "json_lines(result, start, size)\n--\n\nReturns (lines of the rows "
+                             "that begin in about size bytes from start on, where they end).");
+
+static PyObject *
+json_lines(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *result;
+    unsigned long long start, size;
+    if (!PyArg_ParseTuple(args, "SKK", &result, &start, &size)) {
+        return NULL;
+    }
+    pk_json json = {0};
+    pk_status status = PK_INPUT_ERROR;
+    int number;
+    Py_BEGIN_ALLOW_THREADS
+    int from = open(PyBytes_AsString(result), O_RDONLY | O_CLOEXEC);
+    if (from >= 0) {
+        status = pk_json_lines(from, start, size, &json);
+    }
+    number = errno;
+    if (from >= 0) {
+        (void)close(from);
+    }
+    Py_END_ALLOW_THREADS
+    PyObject *outcome =
+        status == PK_OK
+            ? Py_BuildValue("y#K", json.bytes == NULL ? "" : (const char *)json.bytes,
+                            (Py_ssize_t)json.used, (unsigned long long)json.end)
+            : raise_status(status, number, result, 0);
+    pk_json_close(&json);
+    return outcome;
+}
+
 PyDoc_STRVAR(use_index_doc, "use_index(name)\n--\n\nFor tests: use the indexer \"avx2\", "
                             "\"sse2\", \"neon\" or \"plain\", None for the best; whether it is "
                             "here.");
@@ -579,6 +613,7 @@ static PyMethodDef methods[] = {
     {"write_ranges", write_ranges, METH_VARARGS, write_ranges_doc},
     {"build_view", build_view, METH_VARARGS, build_view_doc},
     {"summarize", summarize, METH_VARARGS, summarize_doc},
+    {"json_lines", json_lines, METH_VARARGS, json_lines_doc},
     {"use_index", use_index, METH_VARARGS, use_index_doc},
     {"fail_allocation", fail_allocation, METH_VARARGS, fail_allocation_doc},
     {"allocated", allocated, METH_NOARGS, allocated_doc},
