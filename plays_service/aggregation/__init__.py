@@ -19,6 +19,7 @@ from plays_service.aggregation.engine import (
     aggregate_segment,
     combine_partials,
     engine_name,
+    json_lines,
     merge_partitions,
     plan_result,
     use_engine,
@@ -26,7 +27,7 @@ from plays_service.aggregation.engine import (
 )
 from plays_service.aggregation.errors import CsvError
 from plays_service.aggregation.fields import parse_date
-from plays_service.aggregation.json_lines import json_lines, row_fields
+from plays_service.aggregation.json_lines import row_fields
 from plays_service.aggregation.keys import PARTITIONS
 from plays_service.aggregation.parquet import ParquetError
 from plays_service.aggregation.publish import publish

@@ -25,6 +25,7 @@ __all__ = [
     "build_view",
     "combine_partials",
     "engine_name",
+    "json_lines",
     "merge_partitions",
     "plan_result",
     "summarize",
@@ -125,6 +126,16 @@ def build_view(result: Path, query: RowQuery, view: Path, memory: int) -> int:
     """
     rows: int = _engine.build_view(result, query, view, memory)
     return rows
+
+
+def json_lines(result: Path, start: int, size: int) -> tuple[bytes, int]:
+    """The rows that begin in about ``size`` bytes from offset ``start`` on, and where they end.
+
+    Start at 0, and go on from where the last ones end; at the result's end there are none. Raises
+    `FileNotFoundError` where the result is gone, and `DamagedResultError`.
+    """
+    lines: tuple[bytes, int] = _engine.json_lines(result, start, size)
+    return lines
 
 
 def summarize(result: Path, memory: int, seed: int) -> ResultSummary:

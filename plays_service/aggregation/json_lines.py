@@ -17,11 +17,7 @@ __all__ = ["json_lines", "row_fields"]
 
 
 def json_lines(result: Path, start: int, size: int) -> tuple[bytes, int]:
-    """The rows that begin in about ``size`` bytes from offset ``start`` on, and where they end.
-
-    Start at 0, and go on from where the last ones end; at the result's end there are none. Raises
-    `FileNotFoundError` where the result is gone, and `DamagedResultError`.
-    """
+    """See `engine.json_lines`."""
     start = max(start, len(RESULT_HEADER))
     stop = start + size
     lines: list[str] = []

@@ -21,18 +21,18 @@ from plays_service.aggregation.fields import read_values
 from plays_service.aggregation.groupfile import MAGIC, DamagedFileError, GroupFile, file_end
 from plays_service.aggregation.keys import PARTITIONS
 from plays_service.aggregation.merge import plan_result, range_size
+from plays_service.aggregation.native_rows import build_view, json_lines, summarize
 from plays_service.aggregation.pure import known_reading
 from plays_service.aggregation.records import RecordReader
-from plays_service.aggregation.result_summary import summarize
 from plays_service.aggregation.rows import RESULT_HEADER
 from plays_service.aggregation.summary import Reading, Segment, Source, Summary
-from plays_service.aggregation.views import build_view
 
 __all__ = [
     "aggregate_file",
     "aggregate_segment",
     "build_view",
     "combine_partials",
+    "json_lines",
     "merge_partitions",
     "plan_result",
     "summarize",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from plays_service.aggregation.groupfile import DamagedFileError, GroupFile, GroupFileWriter
 from plays_service.aggregation.groups import Groups, fold_segment
+from plays_service.aggregation.json_lines import json_lines
 from plays_service.aggregation.keys import PARTITIONS
 from plays_service.aggregation.merge import (
     combine_partials,
@@ -24,6 +25,7 @@ __all__ = [
     "aggregate_segment",
     "build_view",
     "combine_partials",
+    "json_lines",
     "known_reading",
     "merge_partitions",
     "plan_result",

@@ -21,6 +21,8 @@ MOST_PERIODS: Final = 1000
 
 #: What a date (YYYYMMDD) is divided by to tell day, month, year.
 _UNITS: Final = {1: "day", 100: "month", 10_000: "year"}
+#: Numbers for all days of the calendar, if each month had 31.
+_DAYS: Final = 10_001 * 372
 #: Bytes that a song takes in the dictionary besides its text.
 _SONG_COST: Final = 220
 
@@ -34,11 +36,12 @@ class Timeline:
 
     totals: Counter[int] = field(default_factory=Counter)
     divisor: int = 1  #: of `_UNITS`
-    days: bytearray = field(default_factory=lambda: bytearray(DATE_MAX // 8 + 1))  #: a bit each
+    days: bytearray = field(default_factory=lambda: bytearray(_DAYS // 8))  #: a bit each
 
     def add(self, date: int, plays: int) -> None:
         """Count the plays of a day (YYYYMMDD)."""
-        self.days[date >> 3] |= 1 << (date & 7)
+        day = date // 10_000 * 372 + date // 100 % 100 * 31 + date % 100
+        self.days[day >> 3] |= 1 << (day & 7)
         self.totals[date // self.divisor] += plays
         if len(self.totals) > MOST_PERIODS and self.divisor < max(_UNITS):
             self.divisor *= 100
