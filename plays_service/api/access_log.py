@@ -37,7 +37,7 @@ def access_logger(metrics: HttpMetrics) -> type[AbstractAccessLogger]:
                     "route": route,
                     "status": response.status,
                     "bytes_in": request.content.total_bytes,
-                    "bytes_out": _bytes_out(response),
+                    "bytes_out": _bytes_out(request, response),
                     "ms": round(time * 1000, 1),
                 }
                 _log.log(level, _LINE, about)
@@ -45,7 +45,8 @@ def access_logger(metrics: HttpMetrics) -> type[AbstractAccessLogger]:
     return AccessLogger
 
 
-def _bytes_out(response: web.StreamResponse) -> int:
-    if isinstance(response, web.FileResponse):
-        return response.content_length or 0  # the system sends it, and aiohttp does not count it
-    return response.body_length
+def _bytes_out(request: web.BaseRequest, response: web.StreamResponse) -> int:
+    sent = response.body_length
+    if isinstance(response, web.FileResponse) and request.method != "HEAD":
+        sent += response.content_length or 0  # the system sends it, and aiohttp does not count it
+    return sent

@@ -74,10 +74,6 @@ class Metrics(Collector):
         ProcessCollector(registry=self.registry)
         self.registry.register(self)
 
-    def describe(self) -> Iterator[Metric]:
-        """Nothing: the registry asks before there is anything to collect from."""
-        yield from ()
-
     def collect(self) -> Iterator[Metric]:
         """Everything that is ours."""
         build = {"version": __version__, "engine": engine_name()}

@@ -99,6 +99,13 @@ async def test_json_lines_tell_of_each_request_and_its_task(
         assert answer.headers["X-Request-ID"] == "upload-1"
         task_id = (await answer.json())["task_id"]
     await result(http, server, task_id)
+    song = b"x" * 100_000
+    large = await upload(http, server, HEADER.encode() + song + b",2020-01-01,1\n")
+    await result(http, server, large)
+    for method in ("GET", "HEAD"):
+        headers = {"X-Request-ID": method, "Accept-Encoding": "identity"}
+        async with http.request(method, f"{server.url}/result/{large}", headers=headers) as answer:
+            assert (song in await answer.read()) == (method == "GET")
     async with http.get(f"{server.url}/health") as answer:
         assert answer.status == 200
     async with http.get(f"{server.url}/nothing?token=x") as answer:
@@ -116,6 +123,8 @@ async def test_json_lines_tell_of_each_request_and_its_task(
         "request_id": "upload-1", "task_id": task_id, "method": "PUT", "route": "/process_csv",
         "status": 200, "bytes_in": len(EXAMPLE), "bytes_out": 0, "ms": 0,
     }  # fmt: skip
+    assert requests["HEAD"]["bytes_out"] < 1000 < len(song) < requests["GET"]["bytes_out"]
+    assert requests["GET"]["task_id"] == large
     assert (requests[unknown]["route"], requests[unknown]["status"]) == ("-", 404)
     assert not any(line["route"] == "/health" for line in requests.values())  # at debug only
 

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from plays_service import __version__
 from plays_service.aggregation import engine_name
 from plays_service.api import UPLOADS
-from tests.conftest import EXAMPLE
+from tests.conftest import EXAMPLE, FILLER
 from tests.integration.conftest import Gate, Service, StartService, eventually, request
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
@@ -54,6 +54,7 @@ async def test_the_numbers_are_those_of_what_was_done(service: Service) -> None:
     for _ in range(3):
         await service.result(await service.upload(EXAMPLE))
     await service.result(await service.upload(BAD))
+    await service.result(await service.upload(BAD + FILLER * 10))  # known before its end
     skipping = await service.upload(EXAMPLE + BAD[26:] * 2, params={"on_error": "skip"})
     await service.result(skipping)
     async with service.client.delete(f"/tasks/{skipping}") as answer:
@@ -64,16 +65,16 @@ async def test_the_numbers_are_those_of_what_was_done(service: Service) -> None:
     samples = await scrape(service)
 
     known = values(samples, "plays_tasks", "state")
-    assert known == {"PENDING": 0, "STARTED": 0, "SUCCESS": 3, "FAILURE": 1, "REVOKED": 0}
+    assert known == {"PENDING": 0, "STARTED": 0, "SUCCESS": 3, "FAILURE": 2, "REVOKED": 0}
     ended = values(samples, "plays_tasks_ended_total", "state")
-    assert ended == {"SUCCESS": 4, "FAILURE": 1, "REVOKED": 0}
+    assert ended == {"SUCCESS": 4, "FAILURE": 2, "REVOKED": 0}
     assert value(samples, "plays_rows_total") == 4 * 7
     assert value(samples, "plays_rows_skipped_total") == 2
     assert value(samples, "plays_groups_total") == 4 * 4
-    sent = 4 * len(EXAMPLE) + len(BAD) + 2 * len(BAD[26:])
+    sent = 4 * len(EXAMPLE) + 2 * len(BAD) + 10 * len(FILLER) + 2 * len(BAD[26:])
     assert value(samples, "plays_upload_bytes_total") == sent
     for name in ("plays_task_duration_seconds", "plays_upload_duration_seconds"):
-        assert value(samples, f"{name}_count") == value(samples, f"{name}_bucket", le="+Inf") == 5
+        assert value(samples, f"{name}_count") == value(samples, f"{name}_bucket", le="+Inf") == 6
         assert 0 < value(samples, f"{name}_sum") < 60
         buckets = [found for _, found in sorted(_buckets(samples, name))]
         assert buckets == sorted(buckets)
