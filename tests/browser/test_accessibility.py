@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib import resources
 from typing import Any, Final
 
-from playwright.async_api import FileChooser, Page, expect
+from playwright.async_api import Page, expect
 
-from tests.acceptance.conftest import eventually
 from tests.browser.conftest import NewVisit, Visit
 from tests.conftest import EXAMPLE
 
@@ -90,11 +90,11 @@ async def test_everything_can_be_done_by_keyboard(visit: Visit) -> None:
                 return
         raise AssertionError(f"{name} cannot be reached")
 
-    choosers: list[FileChooser] = []
-    page.on("filechooser", choosers.append)
+    chooser_opened = asyncio.Event()
+    page.on("filechooser", lambda _: chooser_opened.set())
     await tab_to("Choose files")
     await page.keyboard.press("Enter")
-    await eventually(lambda: choosers)
+    await chooser_opened.wait()
     await tab_to("Try the example")
     await page.keyboard.press("Enter")
     await expect(page.locator(".window .row")).to_have_count(4)
