@@ -2,6 +2,7 @@
 
 import { parseExactly } from "./json.js";
 import { signIn } from "./session.js";
+import { sleep } from "./sleep.js";
 
 /** An answer that is an error; status 0: there was no answer. */
 export class ApiError extends Error {
@@ -16,12 +17,27 @@ export class ApiError extends Error {
   }
 }
 
+const PATIENCE = 10; // questions that are asked again
+const PAUSE = 2_000; // milliseconds before each
+
 export const UNREACHABLE = "The service cannot be reached.";
 
 /** The JSON at a path. Throws ApiError, or AbortError. */
 export async function getJson(path, signal) {
   const answer = await request(path, { signal });
   return parseExactly(await answer.text());
+}
+
+/** The same from a service that may be busy for a while. */
+export async function getJsonPatiently(path, signal) {
+  for (let left = PATIENCE; ; left -= 1) {
+    try {
+      return await getJson(path, signal);
+    } catch (error) {
+      if (error.status !== 503 || !left) throw error;
+      await sleep(PAUSE, signal);
+    }
+  }
 }
 
 /** DELETE a path. Throws ApiError. */

@@ -12,6 +12,4 @@ function showProblem(text) {
 
 const list = new List(document.getElementById("tasks"), showProblem);
 list.restore();
-takeFiles((files, options) => {
-  for (const file of files) list.upload(file, options);
-}, showProblem);
+takeFiles((files, options) => list.upload(files, options), showProblem);

@@ -2,14 +2,14 @@
 
 import { announce, announceProgress } from "./announce.js";
 import { button, element } from "./dom.js";
-import { failureOf, skippedOf } from "./failure.js";
+import { canBeSkipped, failureOf, skippedOf } from "./failure.js";
 import { Phase } from "./job.js";
 import { Result } from "./result.js";
 import { labelOf, lineOf, metaOf, shareOf } from "./words.js";
 
 let made = 0;
 
-/** Shows a job. `actions` has `toggle(job)`, `cancel(job)`, `retry(job, options)` and `remove(job)`. */
+/** Shows a job. `actions` has `toggle()`, `cancel()`, `retry(options)` and `remove()`. */
 export class Card {
   #job;
   #actions;
@@ -20,7 +20,7 @@ export class Card {
   constructor(job, actions) {
     this.#job = job;
     this.#actions = actions;
-    this.#parts = build(`card-${(made += 1)}`, () => actions.toggle(job));
+    this.#parts = build(`card-${(made += 1)}`, actions.toggle);
     this.element = this.#parts.card;
     job.addEventListener("change", () => this.#render());
     this.#render();
@@ -84,13 +84,13 @@ export class Card {
     const named = (text, action) =>
       button(text, action, { "aria-label": `${text}: ${job.name}` });
     if (job.phase === Phase.LOOKING) return [];
-    if (job.isUnderWay) return [named("Cancel", () => cancel(job))];
+    if (job.isUnderWay) return [named("Cancel", cancel)];
     const buttons = job.phase === Phase.DONE ? downloadsOf(job) : [];
-    if (job.file && job.phase !== Phase.DONE) buttons.push(named("Try again", () => retry(job, job.options)));
-    if (job.file && job.phase === Phase.FAILED && job.task.error) {
-      buttons.push(named("Skip bad records", () => retry(job, { ...job.options, on_error: "skip" })));
+    if (job.file && job.phase !== Phase.DONE) buttons.push(named("Try again", () => retry(job.options)));
+    if (job.file && job.phase === Phase.FAILED && job.task.error && canBeSkipped(job.task.error)) {
+      buttons.push(named("Skip bad records", () => retry({ ...job.options, on_error: "skip" })));
     }
-    buttons.push(named(job.phase === Phase.DONE ? "Delete" : "Dismiss", () => remove(job)));
+    buttons.push(named(job.phase === Phase.DONE ? "Delete" : "Dismiss", remove));
     return buttons;
   }
 }

@@ -1,15 +1,14 @@
 // Plays per day, as columns.
 
+import { DAY, layOut, nextPeriod } from "./columns.js";
+import { dayTable } from "./daytable.js";
 import { drawing, element } from "./dom.js";
 import { count, short, things } from "./format.js";
 import { dayTicks, numberTicks } from "./ticks.js";
 
 const HEIGHT = 260; // pixels, as all below
 const MARGIN = { top: 12, right: 4, bottom: 26, left: 48 };
-const WIDEST = 56;
 const ONE_LABEL = 76;
-
-const DAY = 86_400_000; // milliseconds
 
 /**
  * A panel with the chart, the value under the pointer or, by the arrow keys, of any day, and the same as a table.
@@ -35,7 +34,7 @@ export class DayChart {
     this.element = element("section", { className: "panel days" },
       element("h4", {}, `Plays per ${per_day_unit}`),
       this.#area,
-      tableOf(this.#points, per_day_unit),
+      dayTable(this.#points, per_day_unit),
     );
     this.#resizing = new ResizeObserver(() => this.#draw());
     this.#resizing.observe(this.#area);
@@ -119,7 +118,7 @@ export class DayChart {
     const rows = numberTicks(Math.min(0, ...values), Math.max(0, ...values), 4);
     const [low, high] = [rows[0], rows.at(-1)];
     const y = (value) => MARGIN.top + ((high - value) / (high - low)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
-    this.#columns = layOut(this.#points, this.#unit, values, width, y);
+    this.#columns = layOut(this.#points, this.#unit, values, { left: MARGIN.left, right: width - MARGIN.right }, y);
     this.#plot.setAttribute("width", width);
     this.#plot.replaceChildren(
       ...rows.map((value) => gridLine(value, y(value), width)),
@@ -129,37 +128,6 @@ export class DayChart {
     );
     this.#point(this.#current);
   }
-}
-
-/** Columns placed by time, each as wide as its period; whole pixels, so that neighbours leave no slits. */
-function layOut(points, unit, values, width, y) {
-  const endOf = periodEnd(points, unit);
-  const x = timeScale(points[0].time, endOf(points.at(-1).time), width);
-  return points.map(({ time }, index) => {
-    const left = Math.round(x(time));
-    const room = Math.round(x(endOf(time))) - left;
-    const gap = room < 4 ? 0 : Math.round(Math.min(room / 4, 2));
-    const wide = Math.min(Math.max(room - gap, 1), WIDEST);
-    const top = y(Math.max(values[index], 0));
-    return { left: left + Math.floor((room - wide) / 2), width: wide, top, height: Math.abs(y(values[index]) - y(0)) };
-  });
-}
-
-/** When the period of a point ends. Days that are a week apart, say, get a week each. */
-function periodEnd(points, unit) {
-  if (unit !== "day") return (time) => nextPeriod(time, unit);
-  const gaps = points.slice(1).map(({ time }, index) => time - points[index].time);
-  const shortest = gaps.length ? Math.min(...gaps) : DAY;
-  return (time) => time + shortest;
-}
-
-function nextPeriod(time, unit) {
-  const date = new Date(time);
-  return unit === "year" ? date.setUTCFullYear(date.getUTCFullYear() + 1) : date.setUTCMonth(date.getUTCMonth() + 1);
-}
-
-function timeScale(start, end, width) {
-  return (time) => MARGIN.left + ((time - start) / (end - start)) * (width - MARGIN.left - MARGIN.right);
 }
 
 const isoDay = (time) => new Date(time).toISOString().slice(0, 10);
@@ -180,20 +148,4 @@ function dayLabels(points, columns, width) {
   const half = ONE_LABEL / 2;
   return dayTicks(start, end, most).map(({ time, text }) =>
     drawing("text", { class: "day", x: Math.min(Math.max(x(time), half), width - half), y: HEIGHT - 6 }, text));
-}
-
-/** The same for those who would rather read it; built when it is opened. */
-function tableOf(points, unit) {
-  const rows = element("tbody");
-  const scroll = element("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": `Plays per ${unit}` },
-    element("table", { className: "plain" },
-      element("thead", {}, element("tr", {}, ...["Date", "Plays"].map((text) => element("th", { scope: "col" }, text)))),
-      rows,
-    ));
-  const details = element("details", {}, element("summary", {}, "As a table"), scroll);
-  details.addEventListener("toggle", () => {
-    rows.replaceChildren(...points.map(({ date, plays }) =>
-      element("tr", {}, element("th", { scope: "row" }, date), element("td", {}, count(plays)))));
-  }, { once: true });
-  return details;
 }

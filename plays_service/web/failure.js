@@ -1,7 +1,7 @@
 // What is wrong in a file, where, and what to change.
 
-import { count, things } from "./format.js";
 import { element } from "./dom.js";
+import { count, things } from "./format.js";
 
 const SHOWN = 100; // the service keeps as many
 
@@ -29,6 +29,9 @@ export function failureOf(task) {
     element("p", { className: "hint" }, element("b", {}, "What to change: "), hintOf(error)),
   );
 }
+
+/** Whether the rest of the file may well be good: its header, or that it is empty, nobody can skip. */
+export const canBeSkipped = (error) => !/^the (header|file) /.test(error.problem);
 
 /** The records that were skipped, folded away. */
 export function skippedOf(task) {

@@ -2,11 +2,14 @@
 
 import { debounced, element } from "./dom.js";
 
+const LONGEST = 200; // characters of a song that the API looks for
 const TYPING = 250; // milliseconds: nobody wants the rows of half a word
 
 /** Fields whose values the API takes; `onChange` is told when they have changed. */
 export class Filters {
-  #song = element("input", { type: "search", placeholder: "Search songs", "aria-label": "Search songs" });
+  #song = element("input", {
+    type: "search", placeholder: "Search songs", "aria-label": "Search songs", maxLength: LONGEST,
+  });
   #first;
   #last;
   #onChange;

@@ -2,6 +2,7 @@
 
 import { ApiError, getJson } from "./api.js";
 import { parseExactly } from "./json.js";
+import { sleep } from "./sleep.js";
 import { Turns } from "./turns.js";
 
 const SHORTEST = 1_000; // milliseconds between two questions
@@ -41,6 +42,7 @@ async function listen(id, onTask, signal) {
   const done = streams.tryTake();
   if (!done) return false;
   const source = new EventSource(`tasks/${id}/events`);
+  const over = new AbortController();
   try {
     return await new Promise((resolve) => {
       const timer = setTimeout(() => resolve(false), SILENCE);
@@ -51,20 +53,11 @@ async function listen(id, onTask, signal) {
         if (hasEnded(task)) resolve(true);
       });
       source.onerror = () => resolve(false);
-      signal.addEventListener("abort", () => resolve(false), { once: true });
+      signal.addEventListener("abort", () => resolve(false), { signal: over.signal });
     });
   } finally {
+    over.abort();
     source.close();
     done();
   }
-}
-
-function sleep(milliseconds, signal) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    }, { once: true });
-  });
 }

@@ -26,7 +26,8 @@ const UNDER_WAY = [Phase.WAITING, Phase.SENDING, Phase.LOOKING, Phase.WORKING];
 /** Tells `change` whenever something about it has changed, and `removed`. */
 export class Job extends EventTarget {
   id = null;
-  file = null;
+  file = null; // where it can be uploaded (again)
+  options = {}; // of its upload
   task = null; // as the API shows it
   message = ""; // what is wrong, where no task says so
   trouble = ""; // why nothing new is known, for the moment

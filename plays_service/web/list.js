@@ -22,7 +22,7 @@ export class List {
 
   /** Bring back what this browser remembers. */
   restore() {
-    for (const task of tasks().reverse()) this.#follow(task);
+    for (const task of tasks().toReversed()) this.#follow(task);
     for (const { name, size } of interrupted()) this.#add(new Job({ name, size, phase: Phase.INTERRUPTED }));
     rememberUploads([]);
     this.#openAddressed();
@@ -31,18 +31,18 @@ export class List {
     onTasksElsewhere(() => this.#takeOverOthers());
   }
 
-  /** Upload a file. */
-  upload(file, options) {
-    const job = new Job({ name: file.name, size: file.size, file, phase: Phase.WAITING });
-    this.#add(job);
-    job.start(options);
+  /** Upload files: the first of them first, and on top. */
+  upload(files, options) {
+    const jobs = files.map((file) => new Job({ name: file.name, size: file.size, file, phase: Phase.WAITING }));
+    for (const job of jobs.toReversed()) this.#add(job);
+    for (const job of jobs) job.start(options);
   }
 
   #add(job) {
     const card = new Card(job, {
       toggle: () => this.#show(job === this.#open ? null : job),
       cancel: () => this.#attempt(() => job.cancel()),
-      retry: (_, options) => job.start(options),
+      retry: (options) => job.start(options),
       remove: () => this.#remove(job),
     });
     this.#cards.set(job, card);
@@ -62,7 +62,8 @@ export class List {
 
   #changed(job) {
     rememberUploads(this.#uploads());
-    if (job.phase === Phase.DONE && job.file && !this.#open) this.#show(job); // what was waited for
+    const isFree = this.#open?.phase !== Phase.DONE;
+    if (job.phase === Phase.DONE && job.file && isFree) this.#show(job); // it was waited for
     if (job === this.#open) this.#cards.get(job).setOpen(job.phase === Phase.DONE);
   }
 
@@ -87,7 +88,7 @@ export class List {
 
   #takeOverOthers() {
     const known = new Set([...this.#cards.keys()].map((job) => job.id));
-    for (const task of tasks().reverse()) if (!known.has(task.id)) this.#follow(task);
+    for (const task of tasks().toReversed()) if (!known.has(task.id)) this.#follow(task);
   }
 
   async #remove(job) {

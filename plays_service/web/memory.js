@@ -5,7 +5,7 @@ const UPLOADS = "plays.uploads";
 const MOST = 200;
 
 /** `[{ id, name, size, added }]`, the newest first; `added` in milliseconds since the epoch. */
-export const tasks = () => read(localStorage, TASKS).filter((task) => typeof task?.id === "string");
+export const tasks = () => read(localStorage, TASKS).filter(isTask);
 
 export function remember(task) {
   write(localStorage, TASKS, [task, ...tasks().filter((one) => one.id !== task.id)].slice(0, MOST));
@@ -27,6 +27,11 @@ export const interrupted = () => read(sessionStorage, UPLOADS);
 
 export function rememberUploads(uploads) {
   write(sessionStorage, UPLOADS, uploads);
+}
+
+/** Whoever else writes to this storage must not break the page. */
+function isTask(one) {
+  return typeof one?.id === "string" && typeof one.name === "string" && Number.isFinite(one.added);
 }
 
 function read(storage, key) {

@@ -1,6 +1,6 @@
 // Rows of a result that is too long to have all of them here.
 
-import { getJson } from "./api.js";
+import { getJsonPatiently } from "./api.js";
 
 const PAGE = 100; // rows
 const MOST = 60; // pages that are kept
@@ -57,7 +57,7 @@ export class Pages {
     this.#pages.set(number, request);
     try {
       const query = new URLSearchParams({ offset: number * PAGE, limit: PAGE });
-      const { total, rows } = await getJson(`${this.#address}&${query}`, request.signal);
+      const { total, rows } = await getJsonPatiently(`${this.#address}&${query}`, request.signal);
       this.#pages.delete(number);
       this.#pages.set(number, rows);
       if (this.#pages.size > MOST) this.#pages.delete(this.#pages.keys().next().value);

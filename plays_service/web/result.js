@@ -1,6 +1,6 @@
 // The totals of a task: counts, charts, and the table of all rows.
 
-import { getJson } from "./api.js";
+import { getJsonPatiently } from "./api.js";
 import { DayChart } from "./daychart.js";
 import { element } from "./dom.js";
 import { count } from "./format.js";
@@ -27,7 +27,7 @@ export class Result {
   async #show({ id, name }) {
     this.element.replaceChildren(element("p", { className: "quiet" }, "Getting the totals…"));
     try {
-      const summary = await getJson(`tasks/${id}/summary`, this.#closing.signal);
+      const summary = await getJsonPatiently(`tasks/${id}/summary`, this.#closing.signal);
       if (summary.rows === 0) this.#say("The file has a header and no records, so there are no totals.");
       else this.#fill(id, name, summary);
     } catch (error) {

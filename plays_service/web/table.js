@@ -10,6 +10,7 @@ import { Scroller } from "./scroller.js";
 
 const ROW = 36; // pixels, as in style.css
 const MOST_VISIBLE = 14; // rows
+const NOTICEABLE = 400; // milliseconds after which a wait is told
 const FETCHING = 60; // milliseconds that a row must stay in sight before it is fetched
 
 /** A panel with the rows at `address`, sorted and narrowed by the service. */
@@ -28,6 +29,7 @@ export class Table {
   #window = element("div", { className: "window", role: "rowgroup" });
   #table;
   #resizing;
+  #waiting = 0; // the timer of a word about it
   #fetch = debounced(() => this.#want(), FETCHING);
 
   constructor(address, name, summary) {
@@ -49,6 +51,7 @@ export class Table {
   close() {
     this.#resizing.disconnect();
     this.#pages.close();
+    clearTimeout(this.#waiting);
   }
 
   /** Narrow to the days from `first` to `last`. */
@@ -70,18 +73,20 @@ export class Table {
     const pages = new Pages(
       `${this.#address}?${query}`,
       (total) => pages === this.#pages && this.#arrived(total),
-      (error) => pages === this.#pages && this.#say(error.message),
+      (error) => pages === this.#pages && this.#fail(error),
     );
     this.#pages = pages;
     this.#isStale = true;
     this.#table.setAttribute("aria-busy", "true");
+    clearTimeout(this.#waiting);
+    this.#waiting = setTimeout(() => this.#say("Getting the rows…"), NOTICEABLE);
     pages.want(0, MOST_VISIBLE);
   }
 
   #arrived(total) {
     if (this.#isStale) {
       this.#isStale = false;
-      this.#table.setAttribute("aria-busy", "false");
+      this.#rest();
       this.#total = total;
       this.#measure();
       this.#scroller.goTo(0);
@@ -94,8 +99,18 @@ export class Table {
     return `${count(this.#total)} of ${things(this.#all, "row")}`;
   }
 
-  #say(text) {
+  /** Nothing is waited for any more. */
+  #rest() {
+    clearTimeout(this.#waiting);
     this.#table.setAttribute("aria-busy", "false");
+  }
+
+  #fail(error) {
+    this.#rest();
+    this.#say(error.message);
+  }
+
+  #say(text) {
     this.#status.textContent = text;
     announce(text);
   }
