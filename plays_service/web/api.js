@@ -58,7 +58,8 @@ async function request(path, options) {
   for (;;) {
     const answer = await ask(path, options);
     if (answer.ok) return answer;
-    if (answer.status !== 401) throw new ApiError(answer.status, messageOf(await answer.text(), answer.status));
+    if (answer.status !== 401)
+      throw new ApiError(answer.status, messageOf(await answer.text(), answer.status));
     await signIn();
   }
 }

@@ -68,12 +68,15 @@ export class Card {
   #renderPhase(job) {
     const { card, name, badge, toggle, details, actions } = this.#parts;
     const hadFocus = actions.contains(document.activeElement);
-    if (this.#phase !== null && this.#phase !== Phase.LOOKING) announce(`${job.name}: ${labelOf(job)}. ${lineOf(job)}`);
+    if (this.#phase !== null && this.#phase !== Phase.LOOKING)
+      announce(`${job.name}: ${labelOf(job)}. ${lineOf(job)}`);
     this.#phase = job.phase;
     card.dataset.phase = job.phase;
     badge.textContent = labelOf(job);
     toggle.textContent = job.name;
-    name.replaceChildren(job.phase === Phase.DONE ? toggle : element("span", { tabIndex: -1 }, job.name));
+    name.replaceChildren(
+      job.phase === Phase.DONE ? toggle : element("span", { tabIndex: -1 }, job.name),
+    );
     actions.replaceChildren(...this.#buttons(job));
     details.replaceChildren(...detailsOf(job));
     if (hadFocus) (actions.querySelector("a, button") ?? card).focus();
@@ -81,12 +84,12 @@ export class Card {
 
   #buttons(job) {
     const { cancel, retry, remove } = this.#actions;
-    const named = (text, action) =>
-      button(text, action, { "aria-label": `${text}: ${job.name}` });
+    const named = (text, action) => button(text, action, { "aria-label": `${text}: ${job.name}` });
     if (job.phase === Phase.LOOKING) return [];
     if (job.isUnderWay) return [named("Cancel", cancel)];
     const buttons = job.phase === Phase.DONE ? downloadsOf(job) : [];
-    if (job.file && job.phase !== Phase.DONE) buttons.push(named("Try again", () => retry(job.options)));
+    if (job.file && job.phase !== Phase.DONE)
+      buttons.push(named("Try again", () => retry(job.options)));
     if (job.file && job.phase === Phase.FAILED && job.task.error && canBeSkipped(job.task.error)) {
       buttons.push(named("Skip bad records", () => retry({ ...job.options, on_error: "skip" })));
     }
@@ -100,7 +103,11 @@ function build(id, onToggle) {
     badge: element("span", { className: "badge" }),
     name: element("h3", { className: "card-name" }),
     toggle: element("button", {
-      type: "button", className: "toggle", onclick: onToggle, "aria-expanded": "false", "aria-controls": id,
+      type: "button",
+      className: "toggle",
+      onclick: onToggle,
+      "aria-expanded": "false",
+      "aria-controls": id,
     }),
     meta: element("p", { className: "card-meta" }),
     actions: element("div", { className: "card-actions" }),
@@ -111,8 +118,15 @@ function build(id, onToggle) {
   };
   const title = element("div", { className: "card-title" }, parts.name, parts.meta);
   const head = element("div", { className: "card-head" }, parts.badge, title, parts.actions);
-  parts.card = element("li", { className: "card", tabIndex: -1 },
-    head, parts.progress, parts.line, parts.details, parts.body);
+  parts.card = element(
+    "li",
+    { className: "card", tabIndex: -1 },
+    head,
+    parts.progress,
+    parts.line,
+    parts.details,
+    parts.body,
+  );
   return parts;
 }
 
@@ -123,8 +137,18 @@ function detailsOf({ phase, task }) {
 
 function downloadsOf({ id, name }) {
   const link = (text, suffix, label) =>
-    element("a", {
-      className: "button", href: `result/${id}${suffix}`, download: "", "aria-label": `${label}: ${name}`,
-    }, text);
-  return [link("Download CSV", "", "Download CSV"), link("gzip", ".csv.gz", "Download packed with gzip")];
+    element(
+      "a",
+      {
+        className: "button",
+        href: `result/${id}${suffix}`,
+        download: "",
+        "aria-label": `${label}: ${name}`,
+      },
+      text,
+    );
+  return [
+    link("Download CSV", "", "Download CSV"),
+    link("gzip", ".csv.gz", "Download packed with gzip"),
+  ];
 }

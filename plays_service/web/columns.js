@@ -3,7 +3,10 @@
 const WIDEST = 56; // pixels
 export const DAY = 86_400_000; // milliseconds
 
-/** Columns placed by time, each as wide as its period; whole pixels, so that neighbours leave no slits. */
+/**
+ * Columns placed by time, each as wide as its period; whole pixels, so that neighbours leave no
+ * slits.
+ */
 export function layOut(points, unit, values, { left: from, right: to }, y) {
   const endOf = periodEnd(points, unit);
   const x = timeScale(points[0].time, endOf(points.at(-1).time), from, to);
@@ -13,7 +16,12 @@ export function layOut(points, unit, values, { left: from, right: to }, y) {
     const gap = room < 4 ? 0 : Math.round(Math.min(room / 4, 2));
     const wide = Math.min(Math.max(room - gap, 1), WIDEST);
     const top = y(Math.max(values[index], 0));
-    return { left: left + Math.floor((room - wide) / 2), width: wide, top, height: Math.abs(y(values[index]) - y(0)) };
+    return {
+      left: left + Math.floor((room - wide) / 2),
+      width: wide,
+      top,
+      height: Math.abs(y(values[index]) - y(0)),
+    };
   });
 }
 
@@ -27,7 +35,9 @@ function periodEnd(points, unit) {
 
 export function nextPeriod(time, unit) {
   const date = new Date(time);
-  return unit === "year" ? date.setUTCFullYear(date.getUTCFullYear() + 1) : date.setUTCMonth(date.getUTCMonth() + 1);
+  return unit === "year"
+    ? date.setUTCFullYear(date.getUTCFullYear() + 1)
+    : date.setUTCMonth(date.getUTCMonth() + 1);
 }
 
 function timeScale(start, end, from, to) {

@@ -2,7 +2,9 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An HTML element. Properties are the element's own; `aria-…`, `role` and `data-…` are attributes. */
+/**
+ * An HTML element. Properties are the element's own; `aria-…`, `role` and `data-…` are attributes.
+ */
 export function element(tag, properties = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -23,7 +25,11 @@ export function drawing(tag, attributes = {}, ...children) {
 
 /** A button. */
 export function button(text, action, properties = {}) {
-  return element("button", { type: "button", className: "button", onclick: action, ...properties }, text);
+  return element(
+    "button",
+    { type: "button", className: "button", onclick: action, ...properties },
+    text,
+  );
 }
 
 /** A function that runs `action` once the calls to it have paused for `milliseconds`. */

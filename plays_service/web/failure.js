@@ -13,30 +13,42 @@ const HINTS = {
 
 /** By what the service says of records as a whole: the first that fits. */
 const OTHER_HINTS = [
-  [/header must name/, "Make the first line Song,Date,Number of Plays, in any order; further columns do no harm."],
+  [
+    /header must name/,
+    "Make the first line Song,Date,Number of Plays, in any order; further columns do no harm.",
+  ],
   [/is empty; its first line/, "Choose the file that has the records in it."],
-  [/fields? where the header/, "See whether a separator is missing or too much; a value that has one in it needs quotes around it."],
+  [
+    /fields? where the header/,
+    "See whether a separator is missing or too much; a value with one in it needs quotes.",
+  ],
   [/encoding/, "Open the options above, choose the file's encoding, and upload it again."],
-  [/quote/, "Close the quote, or double it (\"\") where it is part of the text."],
+  [/quote/, 'Close the quote, or double it ("") where it is part of the text.'],
 ];
 
 /** The failure of a task, for people. */
 export function failureOf(task) {
   const { error } = task;
   if (!error) return element("div", { className: "failure" }, element("p", {}, task.message));
-  return element("div", { className: "failure" },
+  return element(
+    "div",
+    { className: "failure" },
     element("dl", { className: "facts" }, ...factsOf(error)),
     element("p", { className: "hint" }, element("b", {}, "What to change: "), hintOf(error)),
   );
 }
 
-/** Whether the rest of the file may well be good: its header, or that it is empty, nobody can skip. */
+/**
+ * Whether the rest of the file may well be good: its header, or that it is empty, nobody can skip.
+ */
 export const canBeSkipped = (error) => !/^the (header|file) /.test(error.problem);
 
 /** The records that were skipped, folded away. */
 export function skippedOf(task) {
   const more = task.skipped > task.errors.length ? `, the first ${SHOWN} of them` : "";
-  return element("details", { className: "skipped" },
+  return element(
+    "details",
+    { className: "skipped" },
     element("summary", {}, `${things(task.skipped, "bad record")} skipped${more}`),
     element("ul", {}, ...task.errors.map((error) => element("li", {}, error.message))),
   );
@@ -56,7 +68,9 @@ function hintOf({ column, problem }) {
   if (column === "Number of Plays" && problem.startsWith("is out of range")) {
     return "See whether the number is right: a song is not played as often as that.";
   }
-  return HINTS[column]
-    ?? OTHER_HINTS.find(([pattern]) => pattern.test(problem))?.[1]
-    ?? "Mend this line and upload the file again.";
+  return (
+    HINTS[column] ??
+    OTHER_HINTS.find(([pattern]) => pattern.test(problem))?.[1] ??
+    "Mend this line and upload the file again."
+  );
 }

@@ -8,7 +8,10 @@ const TYPING = 250; // milliseconds: nobody wants the rows of half a word
 /** Fields whose values the API takes; `onChange` is told when they have changed. */
 export class Filters {
   #song = element("input", {
-    type: "search", placeholder: "Search songs", "aria-label": "Search songs", maxLength: LONGEST,
+    type: "search",
+    placeholder: "Search songs",
+    "aria-label": "Search songs",
+    maxLength: LONGEST,
   });
   #first;
   #last;
@@ -19,12 +22,21 @@ export class Filters {
     this.#first = dateField("From", first_date, last_date, onChange);
     this.#last = dateField("To", first_date, last_date, onChange);
     this.#song.addEventListener("input", debounced(onChange, TYPING));
-    this.element = element("div", { className: "filters", role: "search", "aria-label": "Rows" },
-      this.#song, this.#first.label, this.#last.label);
+    this.element = element(
+      "div",
+      { className: "filters", role: "search", "aria-label": "Rows" },
+      this.#song,
+      this.#first.label,
+      this.#last.label,
+    );
   }
 
   get query() {
-    const values = { song: this.#song.value, date_from: this.#first.input.value, date_to: this.#last.input.value };
+    const values = {
+      song: this.#song.value,
+      date_from: this.#first.input.value,
+      date_to: this.#last.input.value,
+    };
     return Object.fromEntries(Object.entries(values).filter(([, value]) => value));
   }
 

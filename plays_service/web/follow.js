@@ -7,7 +7,7 @@ import { Turns } from "./turns.js";
 
 const SHORTEST = 1_000; // milliseconds between two questions
 const LONGEST = 15_000;
-const SILENCE = 5_000; // the service sends its first event at once; if none comes, something holds it back
+const SILENCE = 5_000; // the first event is sent at once: if none comes, something holds it back
 
 // Each takes one of the six connections that a browser opens to a server.
 const streams = new Turns(2);
@@ -15,8 +15,8 @@ const streams = new Turns(2);
 export const hasEnded = (task) => ["SUCCESS", "FAILURE", "REVOKED"].includes(task.state);
 
 /**
- * Tell `onTask` each state of the task; returns the last. While the service cannot be asked, `onTrouble` is told, and
- * it goes on. Throws ApiError where the task is not there, or AbortError.
+ * Tell `onTask` each state of the task; returns the last. While the service cannot be asked,
+ * `onTrouble` is told, and it goes on. Throws ApiError where the task is not there, or AbortError.
  */
 export async function follow(id, { onTask, onTrouble, signal }) {
   let pause = SHORTEST;

@@ -10,7 +10,10 @@ const COLUMNS = [
 const NAMES = { asc: "ascending", desc: "descending" };
 const OTHER = { asc: "desc", desc: "asc" };
 
-/** A row of buttons; each sorts one way, then the other, then not at all: then rows are as the file had them. */
+/**
+ * A row of buttons; each sorts one way, then the other, then not at all: then rows are as the file
+ * had them.
+ */
 export class Headers {
   #cells = new Map();
   #sorted = null;
@@ -18,13 +21,24 @@ export class Headers {
 
   constructor(onSort) {
     for (const column of COLUMNS) {
-      const sort = button(column.text, () => {
-        this.#turn(column);
-        onSort();
-      }, { className: "sort" });
-      this.#cells.set(column.key, element("div", { role: "columnheader", "aria-sort": "none" }, sort));
+      const sort = button(
+        column.text,
+        () => {
+          this.#turn(column);
+          onSort();
+        },
+        { className: "sort" },
+      );
+      this.#cells.set(
+        column.key,
+        element("div", { role: "columnheader", "aria-sort": "none" }, sort),
+      );
     }
-    this.element = element("div", { className: "row", role: "row", "aria-rowindex": 1 }, ...this.#cells.values());
+    this.element = element(
+      "div",
+      { className: "row", role: "row", "aria-rowindex": 1 },
+      ...this.#cells.values(),
+    );
   }
 
   get query() {

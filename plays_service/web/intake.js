@@ -15,13 +15,18 @@ export function takeFiles(onFiles, onProblem) {
   const input = document.getElementById("files");
   const take = (files, folders = []) => {
     onProblem(whatIsNotTaken(files, folders));
-    onFiles(files.filter((file) => file.size > 0), optionsOf(document.getElementById("options")));
+    onFiles(
+      files.filter((file) => file.size > 0),
+      optionsOf(document.getElementById("options")),
+    );
   };
   input.addEventListener("change", () => {
     take([...input.files]);
     input.value = ""; // so that the same file can be chosen again
   });
-  document.getElementById("example").addEventListener("click", () => take([new File([EXAMPLE], "example.csv")]));
+  document
+    .getElementById("example")
+    .addEventListener("click", () => take([new File([EXAMPLE], "example.csv")]));
   takeDropped(take);
 }
 
@@ -53,7 +58,8 @@ function whatIsNotTaken(files, folders) {
   const empty = files.filter((file) => file.size === 0).map((file) => file.name);
   const problems = [];
   if (empty.length) problems.push(`There is nothing in ${empty.join(", ")}.`);
-  if (folders.length) problems.push(`Folders are not taken (${folders.join(", ")}); drop the files in them.`);
+  if (folders.length)
+    problems.push(`Folders are not taken (${folders.join(", ")}); drop the files in them.`);
   return problems.join(" ");
 }
 

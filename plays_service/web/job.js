@@ -54,7 +54,11 @@ export class Job extends EventTarget {
     this.#set({ options, phase: Phase.WAITING, message: "", sent: 0, pace: new Pace() });
     const signal = this.#ending.signal;
     try {
-      const id = await upload(this.file, { options, signal, onProgress: (sent) => this.#hasSent(sent) });
+      const id = await upload(this.file, {
+        options,
+        signal,
+        onProgress: (sent) => this.#hasSent(sent),
+      });
       remember({ id, name: this.name, size: this.size, added: this.added });
       this.#set({ id, phase: Phase.WORKING });
     } catch (error) {

@@ -1,10 +1,11 @@
-// The list of files: which there are, and which one is open. The address of the page names it, so it can be shared.
+// The list of files: which there are, and which one is open. The address of the page names it, so
+// it can be shared.
 
 import { announce } from "./announce.js";
 import { Card } from "./card.js";
 import { confirmDeletion } from "./confirm.js";
 import { Job, Phase } from "./job.js";
-import { forget, interrupted, onTasksElsewhere, rememberUploads, tasks } from "./memory.js";
+import { interrupted, onTasksElsewhere, rememberUploads, tasks } from "./memory.js";
 
 const TASK_ID = /^#([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
 
@@ -23,7 +24,8 @@ export class List {
   /** Bring back what this browser remembers. */
   restore() {
     for (const task of tasks().toReversed()) this.#follow(task);
-    for (const { name, size } of interrupted()) this.#add(new Job({ name, size, phase: Phase.INTERRUPTED }));
+    for (const { name, size } of interrupted())
+      this.#add(new Job({ name, size, phase: Phase.INTERRUPTED }));
     rememberUploads([]);
     this.#openAddressed();
     addEventListener("hashchange", () => this.#openAddressed());
@@ -33,7 +35,9 @@ export class List {
 
   /** Upload files: the first of them first, and on top. */
   upload(files, options) {
-    const jobs = files.map((file) => new Job({ name: file.name, size: file.size, file, phase: Phase.WAITING }));
+    const jobs = files.map(
+      (file) => new Job({ name: file.name, size: file.size, file, phase: Phase.WAITING }),
+    );
     for (const job of jobs.toReversed()) this.#add(job);
     for (const job of jobs) job.start(options);
   }
@@ -68,7 +72,9 @@ export class List {
   }
 
   #uploads() {
-    return [...this.#cards.keys()].filter((job) => job.isUploading).map(({ name, size }) => ({ name, size }));
+    return [...this.#cards.keys()]
+      .filter((job) => job.isUploading)
+      .map(({ name, size }) => ({ name, size }));
   }
 
   #show(job) {

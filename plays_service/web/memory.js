@@ -1,4 +1,5 @@
-// What this browser remembers: tasks for all its tabs, and for a tab the uploads that a reload would end.
+// What this browser remembers: tasks for all its tabs, and for a tab the uploads that a reload
+// would end.
 
 const TASKS = "plays.tasks";
 const UPLOADS = "plays.uploads";
@@ -12,7 +13,11 @@ export function remember(task) {
 }
 
 export function forget(id) {
-  write(localStorage, TASKS, tasks().filter((one) => one.id !== id));
+  write(
+    localStorage,
+    TASKS,
+    tasks().filter((one) => one.id !== id),
+  );
 }
 
 /** Tell when another tab has changed the tasks. */

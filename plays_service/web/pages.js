@@ -27,7 +27,8 @@ export class Pages {
   /** See to it that the rows from `first` to `last` come; requests for others are given up. */
   want(first, last) {
     const wanted = new Set();
-    for (let page = Math.floor(first / PAGE); page <= Math.floor(last / PAGE); page += 1) wanted.add(page);
+    for (let page = Math.floor(first / PAGE); page <= Math.floor(last / PAGE); page += 1)
+      wanted.add(page);
     for (const [number, page] of this.#pages) {
       if (!Array.isArray(page) && !wanted.has(number)) this.#giveUp(number, page);
     }

@@ -28,7 +28,8 @@ export class Result {
     this.element.replaceChildren(element("p", { className: "quiet" }, "Getting the totals…"));
     try {
       const summary = await getJsonPatiently(`tasks/${id}/summary`, this.#closing.signal);
-      if (summary.rows === 0) this.#say("The file has a header and no records, so there are no totals.");
+      if (summary.rows === 0)
+        this.#say("The file has a header and no records, so there are no totals.");
       else this.#fill(id, name, summary);
     } catch (error) {
       if (error.name !== "AbortError") this.#say(error.message);
@@ -59,11 +60,17 @@ function figuresOf({ plays, songs, dates, rows, first_date, last_date }) {
     ["Days", count(dates), range],
     ["Totals", count(rows), "one per song and day"],
   ];
-  return element("dl", { className: "figures" }, ...figures.map(([term, number, more]) =>
-    element("div", {},
-      element("dt", {}, term),
-      element("dd", { className: "figure" }, number),
-      element("dd", { className: "more" }, more),
+  return element(
+    "dl",
+    { className: "figures" },
+    ...figures.map(([term, number, more]) =>
+      element(
+        "div",
+        {},
+        element("dt", {}, term),
+        element("dd", { className: "figure" }, number),
+        element("dd", { className: "more" }, more),
+      ),
     ),
-  ));
+  );
 }

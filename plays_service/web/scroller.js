@@ -4,9 +4,9 @@ const TALLEST = 8_000_000; // pixels: browsers end at 17 to 33 million, and lose
 const SETTLED = 150; // milliseconds without scrolling
 
 /**
- * Turns what a scrolling element does into a place in a list, in rows. Where the list is too tall, small moves (wheel,
- * finger, arrow keys) are taken as they are, and large ones (scroll bar) in proportion to the whole; when it rests, the
- * scroll bar is put where the place is.
+ * Turns what a scrolling element does into a place in a list, in rows. Where the list is too tall,
+ * small moves (wheel, finger, arrow keys) are taken as they are, and large ones (scroll bar) in
+ * proportion to the whole; when it rests, the scroll bar is put where the place is.
  */
 export class Scroller {
   position = 0; // rows above the first visible, with fractions
@@ -68,9 +68,10 @@ export class Scroller {
     const moved = top - this.#top;
     this.#top = top;
     const isSmall = Math.abs(moved) <= this.#view * this.#rowHeight;
-    const position = this.#isScaled && isSmall
-      ? this.position + moved / this.#rowHeight
-      : (top / this.#bottom) * this.#end;
+    const position =
+      this.#isScaled && isSmall
+        ? this.position + moved / this.#rowHeight
+        : (top / this.#bottom) * this.#end;
     this.position = this.#within(position);
     clearTimeout(this.#timer);
     if (this.#isScaled && (top <= 0 || top >= this.#bottom - 1)) this.#settle();

@@ -9,7 +9,10 @@ const problem = document.getElementById("sign-in-problem");
 
 let pending = null;
 
-/** Ask for the token; resolves once the service has taken it. All who ask meanwhile wait for the same. */
+/**
+ * Ask for the token; resolves once the service has taken it. All who ask meanwhile wait for the
+ * same.
+ */
 export function signIn() {
   pending ??= new Promise((resolve) => {
     dialog.querySelector("form").onsubmit = async (event) => {
@@ -32,9 +35,14 @@ export function signIn() {
 /** Open a session with the token: what went wrong, or nothing. */
 async function open(token) {
   try {
-    const answer = await fetch("session", { method: "POST", headers: { Authorization: `Bearer ${token}` } });
+    const answer = await fetch("session", {
+      method: "POST",
+      headers: { Authorization: `Bearer ${token}` },
+    });
     if (answer.ok) return "";
-    return answer.status === 401 ? "The service does not know this token." : (await answer.json()).message;
+    return answer.status === 401
+      ? "The service does not know this token."
+      : (await answer.json()).message;
   } catch {
     return "The service could not be asked; try again.";
   }

@@ -16,23 +16,36 @@ export function topSongs(songs, onSong) {
     more.remove();
   });
   more.classList.add("link");
-  const table = element("table", { className: "songs" },
+  const table = element(
+    "table",
+    { className: "songs" },
     element("caption", { className: "hidden" }, "The songs with the most plays"),
-    element("thead", { className: "hidden" },
-      element("tr", {}, ...["Song", "Plays"].map((text) => element("th", { scope: "col" }, text)))),
+    element(
+      "thead",
+      { className: "hidden" },
+      element("tr", {}, ...["Song", "Plays"].map((text) => element("th", { scope: "col" }, text))),
+    ),
     element("tbody", {}, ...rows),
   );
-  return element("section", { className: "panel" },
-    element("h4", {}, "Top songs"), table, ...(songs.length > SHOWN ? [more] : []));
+  return element(
+    "section",
+    { className: "panel" },
+    element("h4", {}, "Top songs"),
+    table,
+    ...(songs.length > SHOWN ? [more] : []),
+  );
 }
 
 function rowOf({ song, plays }, rank, most, onSong) {
   const bar = element("span", { className: "bar", "aria-hidden": "true" });
   bar.style.width = `${(Math.max(Number(plays), 0) / most) * 100}%`;
   const name = button(song, () => onSong(song), {
-    className: "song", title: `${song}: ${count(plays)} plays`,
+    className: "song",
+    title: `${song}: ${count(plays)} plays`,
   });
-  return element("tr", { hidden: rank >= SHOWN },
+  return element(
+    "tr",
+    { hidden: rank >= SHOWN },
     element("th", { scope: "row" }, name, bar),
     element("td", {}, count(plays)),
   );

@@ -6,9 +6,9 @@ import { Filters } from "./filters.js";
 import { count, things } from "./format.js";
 import { Headers } from "./headers.js";
 import { Pages } from "./pages.js";
+import { ROW_HEIGHT, Row } from "./row.js";
 import { Scroller } from "./scroller.js";
 
-const ROW = 36; // pixels, as in style.css
 const MOST_VISIBLE = 14; // rows
 const NOTICEABLE = 400; // milliseconds after which a wait is told
 const FETCHING = 60; // milliseconds that a row must stay in sight before it is fetched
@@ -37,12 +37,27 @@ export class Table {
     this.#all = this.#total = summary.rows;
     this.#filters = new Filters(summary, () => this.#restart());
     this.#space.append(this.#window);
-    this.#table = element("div", {
-      className: "table", role: "table", tabIndex: 0, "aria-label": `Totals of ${name}`, "aria-colcount": 3,
-    }, element("div", { className: "head", role: "rowgroup" }, this.#headers.element), this.#space);
-    this.#scroller = new Scroller(this.#table, ROW, () => this.#moved());
-    this.element = element("section", { className: "panel" },
-      element("h4", {}, "Totals"), this.#filters.element, this.#table, this.#status);
+    this.#table = element(
+      "div",
+      {
+        className: "table",
+        role: "table",
+        tabIndex: 0,
+        "aria-label": `Totals of ${name}`,
+        "aria-colcount": 3,
+      },
+      element("div", { className: "head", role: "rowgroup" }, this.#headers.element),
+      this.#space,
+    );
+    this.#scroller = new Scroller(this.#table, ROW_HEIGHT, () => this.#moved());
+    this.element = element(
+      "section",
+      { className: "panel" },
+      element("h4", {}, "Totals"),
+      this.#filters.element,
+      this.#table,
+      this.#status,
+    );
     this.#resizing = new ResizeObserver(() => this.#measure());
     this.#resizing.observe(this.#table);
     this.#restart();
@@ -118,10 +133,11 @@ export class Table {
   /** Fit the height to the rows, and the rows in the page to the height. */
   #measure() {
     const visible = Math.min(Math.max(this.#total, 1), MOST_VISIBLE);
-    this.#window.style.height = `${visible * ROW}px`;
-    this.#table.style.height = `${(visible + 1) * ROW + this.#table.offsetHeight - this.#table.clientHeight}px`;
+    this.#window.style.height = `${visible * ROW_HEIGHT}px`;
+    const frame = this.#table.offsetHeight - this.#table.clientHeight;
+    this.#table.style.height = `${(visible + 1) * ROW_HEIGHT + frame}px`; // with the head
     this.#scroller.measure(this.#total, visible);
-    this.#space.style.height = `${Math.max(this.#scroller.height, ROW)}px`;
+    this.#space.style.height = `${Math.max(this.#scroller.height, ROW_HEIGHT)}px`;
     this.#table.setAttribute("aria-rowcount", this.#total + 1);
     this.#makeRows(Math.min(visible + 1, this.#total));
     this.#draw();
@@ -141,7 +157,11 @@ export class Table {
   /** Rows that are about to come into sight are wanted, too. */
   #want() {
     const first = Math.floor(this.#scroller.position);
-    if (!this.#isStale) this.#pages.want(Math.max(first - MOST_VISIBLE, 0), Math.min(first + 2 * MOST_VISIBLE, this.#total - 1));
+    if (!this.#isStale)
+      this.#pages.want(
+        Math.max(first - MOST_VISIBLE, 0),
+        Math.min(first + 2 * MOST_VISIBLE, this.#total - 1),
+      );
   }
 
   #draw() {
@@ -150,26 +170,12 @@ export class Table {
     const first = Math.floor(position);
     for (const [place, row] of this.#rows.entries()) {
       const index = first + place;
-      row.show(index, index < this.#total ? this.#pages.at(index) : null, (index - position) * ROW);
+      const fields = index < this.#total ? this.#pages.at(index) : null;
+      row.show(index, fields, (index - position) * ROW_HEIGHT);
     }
     const last = Math.min(first + MOST_VISIBLE, this.#total);
-    const part = this.#total > MOST_VISIBLE ? ` · ${count(first + 1)} to ${count(last)} shown` : "";
+    const isPart = this.#total > MOST_VISIBLE;
+    const part = isPart ? ` · ${count(first + 1)} to ${count(last)} shown` : "";
     this.#status.textContent = this.#total ? `${this.#found()}${part}` : "No row matches.";
-  }
-}
-
-/** One row of the page; shows now this row of the result, now that. */
-class Row {
-  #cells = ["song", "date", "plays"].map((name) => element("div", { className: name, role: "cell" }));
-  element = element("div", { className: "row", role: "row" }, ...this.#cells);
-
-  /** `row` undefined: it is still to come; null: there is none. */
-  show(index, row, top) {
-    this.element.hidden = row === null;
-    this.element.style.transform = `translateY(${top}px)`;
-    this.element.setAttribute("aria-rowindex", index + 2); // the head is 1
-    const texts = row ? [row.song, row.date, count(row.plays)] : ["…", "", ""];
-    for (const [place, text] of texts.entries()) this.#cells[place].textContent = text;
-    this.#cells[0].title = texts[0];
   }
 }

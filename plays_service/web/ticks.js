@@ -29,17 +29,27 @@ export function dayTicks(start, end, most) {
 
 function* steps() {
   for (const days of [1, 2, 7, 14]) {
-    yield { step: days * DAY, next: (time, at) => (at ? time : time + days * DAY), text: (time) => DAYS.format(time) };
+    yield {
+      step: days * DAY,
+      next: (time, at) => (at ? time : time + days * DAY),
+      text: (time) => DAYS.format(time),
+    };
   }
   for (const months of [1, 3, 6]) {
     yield { step: months * 30 * DAY, next: nextMonth(months), text: (time) => MONTHS.format(time) };
   }
   for (const years of [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000]) {
-    yield { step: years * 365 * DAY, next: nextMonth(years * 12), text: (time) => `${new Date(time).getUTCFullYear()}` };
+    yield {
+      step: years * 365 * DAY,
+      next: nextMonth(years * 12),
+      text: (time) => `${new Date(time).getUTCFullYear()}`,
+    };
   }
 }
 
-/** The first of the next month whose number divides by `months`; with `at`, also the moment itself. */
+/**
+ * The first of the next month whose number divides by `months`; with `at`, also the moment itself.
+ */
 function nextMonth(months) {
   return (time, at) => {
     const date = new Date(time);

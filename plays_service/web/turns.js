@@ -28,10 +28,14 @@ export class Turns {
     return new Promise((resolve, reject) => {
       const place = { resolve };
       this.#waiting.push(place);
-      signal.addEventListener("abort", () => {
-        this.#waiting = this.#waiting.filter((one) => one !== place);
-        reject(signal.reason);
-      }, { once: true });
+      signal.addEventListener(
+        "abort",
+        () => {
+          this.#waiting = this.#waiting.filter((one) => one !== place);
+          reject(signal.reason);
+        },
+        { once: true },
+      );
     });
   }
 

@@ -5,15 +5,17 @@ import { signIn } from "./session.js";
 import { Turns } from "./turns.js";
 
 const BROKEN =
-  "The connection broke before the service had the whole file. Try again; if it breaks again, see whether the file can still be read.";
+  "The connection broke before the service had the whole file. Try again; " +
+  "if it breaks again, see whether the file can still be read.";
 const NO_TASK = "00000000-0000-0000-0000-000000000000";
 
 // A browser opens six connections to a server, and some must be left for everything else.
 const turns = new Turns(2);
 
 /**
- * Upload a file; the id of its task. The browser reads it from the disk as it sends it: it is never in memory.
- * `onProgress(bytes)` is called first when its turn has come. Throws ApiError, or AbortError.
+ * Upload a file; the id of its task. The browser reads it from the disk as it sends it: it is never
+ * in memory. `onProgress(bytes)` is called first when its turn has come. Throws ApiError, or
+ * AbortError.
  */
 export async function upload(file, { options, onProgress, signal }) {
   const done = await turns.take(signal);
@@ -21,7 +23,8 @@ export async function upload(file, { options, onProgress, signal }) {
     for (;;) {
       const answer = await send(file, addressOf(file, options), onProgress, signal);
       if (answer.status === 200) return JSON.parse(answer.text).task_id;
-      if (answer.status !== 401) throw new ApiError(answer.status, messageOf(answer.text, answer.status));
+      if (answer.status !== 401)
+        throw new ApiError(answer.status, messageOf(answer.text, answer.status));
       await signIn();
     }
   } finally {
@@ -53,11 +56,14 @@ function send(file, address, onProgress, signal) {
 }
 
 /**
- * A service that refuses early may close before the browser has read why. If it wants a token, it says so at any
- * address, and that is as if the upload had been answered so.
+ * A service that refuses early may close before the browser has read why. If it wants a token, it
+ * says so at any address, and that is as if the upload had been answered so.
  */
 async function whyItBroke() {
-  const status = await fetch(`tasks/${NO_TASK}`).then((answer) => answer.status, () => 0);
+  const status = await fetch(`tasks/${NO_TASK}`).then(
+    (answer) => answer.status,
+    () => 0,
+  );
   if (status === 401) return { status };
   throw new ApiError(0, status ? BROKEN : UNREACHABLE);
 }

@@ -26,16 +26,17 @@ const LINES = {
   [Phase.CANCELLED]: () => "It was cancelled. Nothing of it was kept.",
   [Phase.REFUSED]: (job) => job.message,
   [Phase.INTERRUPTED]: () =>
-    "The upload ended when the page was closed or reloaded. Choose the file again to upload it from the start.",
+    "The upload ended when the page was closed or reloaded. Choose the file again.",
   [Phase.GONE]: () =>
-    "The service has no such task any more: it has expired, or was deleted. Upload the file again for new totals.",
+    "The service has no such task: it has expired, or was deleted. Upload the file again.",
 };
 
 /** The phase in a word or two. */
 export const labelOf = (job) => LABELS[job.phase];
 
 /** The phase in a line. */
-export const lineOf = (job) => job.trouble ? `${job.trouble} Trying again…` : LINES[job.phase](job);
+export const lineOf = (job) =>
+  job.trouble ? `${job.trouble} Trying again…` : LINES[job.phase](job);
 
 /** Size and time of the file. */
 export function metaOf(job) {
@@ -52,7 +53,10 @@ export function shareOf(job) {
 
 function uploading(job) {
   const { rate } = job.pace;
-  const parts = [`Uploading ${percent(shareOf(job) ?? 0)}`, `${bytes(job.sent)} of ${bytes(job.size)}`];
+  const parts = [
+    `Uploading ${percent(shareOf(job) ?? 0)}`,
+    `${bytes(job.sent)} of ${bytes(job.size)}`,
+  ];
   if (rate > 0) parts.push(`${bytes(rate)}/s`, timeLeft((job.size - job.sent) / rate));
   return parts.join(" · ");
 }

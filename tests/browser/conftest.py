@@ -23,6 +23,7 @@ from playwright.async_api import (
     Locator,
     Page,
     Request,
+    Response,
     async_playwright,
     expect,
 )
@@ -111,6 +112,7 @@ class Visit:
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", self._on_request)
+        page.on("response", self._on_response)
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -119,6 +121,10 @@ class Visit:
     def _on_request(self, request: Request) -> None:
         if not request.url.startswith((f"{self.server.url}/", "blob:")):
             self.complaints.append(f"a request to {request.url}")
+
+    def _on_response(self, response: Response) -> None:
+        if response.status >= 500:
+            self.complaints.append(f"{response.url} failed: {response.status}")
 
     def forgive(self, text: str) -> None:
         """The browser must have complained of that, and it is all right."""
