@@ -42,7 +42,7 @@ export class Filters {
 
   /** Narrow to these; what is not named is no condition any more. */
   set({ song = "", first = "", last = "" }) {
-    this.#song.value = song;
+    this.#song.value = song.slice(0, LONGEST);
     this.#first.input.value = first;
     this.#last.input.value = last;
     this.#onChange();

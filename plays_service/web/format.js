@@ -2,6 +2,7 @@
 
 const COUNT = new Intl.NumberFormat("en");
 const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+const SHOWN = 300; // characters
 const UNITS = ["B", "kB", "MB", "GB", "TB"];
 const TIME = new Intl.DateTimeFormat("en", {
   hour: "2-digit",
@@ -22,6 +23,9 @@ export const count = (number) => COUNT.format(number);
 
 /** 1234567 as "1.2M". */
 export const short = (number) => SHORT.format(number);
+
+/** Text that may be of any length, as long as people read it. */
+export const clipped = (text) => (text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text);
 
 /** A number of things with its noun: "1 row", "2 rows". */
 export const things = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;

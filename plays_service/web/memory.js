@@ -1,20 +1,23 @@
 // What this browser remembers: tasks for all its tabs, and for a tab the uploads that a reload
 // would end.
 
+const LOCAL = "localStorage"; // by name: where storage is switched off, to touch it is an error
+const SESSION = "sessionStorage";
 const TASKS = "plays.tasks";
 const UPLOADS = "plays.uploads";
-const MOST = 200;
+const TOKEN = "plays.token";
+const MOST = 200; // tasks
 
 /** `[{ id, name, size, added }]`, the newest first; `added` in milliseconds since the epoch. */
-export const tasks = () => read(localStorage, TASKS).filter(isTask);
+export const tasks = () => read(LOCAL, TASKS).filter(isTask);
 
 export function remember(task) {
-  write(localStorage, TASKS, [task, ...tasks().filter((one) => one.id !== task.id)].slice(0, MOST));
+  write(LOCAL, TASKS, [task, ...tasks().filter((one) => one.id !== task.id)].slice(0, MOST));
 }
 
 export function forget(id) {
   write(
-    localStorage,
+    LOCAL,
     TASKS,
     tasks().filter((one) => one.id !== id),
   );
@@ -28,10 +31,17 @@ export function onTasksElsewhere(action) {
 }
 
 /** `[{ name, size }]`: what was being uploaded in this tab when it was closed or reloaded. */
-export const interrupted = () => read(sessionStorage, UPLOADS);
+export const interrupted = () => read(SESSION, UPLOADS);
 
 export function rememberUploads(uploads) {
-  write(sessionStorage, UPLOADS, uploads);
+  write(SESSION, UPLOADS, uploads);
+}
+
+/** Whether a token was given: the cookie that holds it no script can see. */
+export const isSignedIn = () => read(LOCAL, TOKEN).length > 0;
+
+export function rememberSignedIn(is) {
+  write(LOCAL, TOKEN, is ? ["given"] : []);
 }
 
 /** Whoever else writes to this storage must not break the page. */
@@ -41,7 +51,7 @@ function isTask(one) {
 
 function read(storage, key) {
   try {
-    const value = JSON.parse(storage.getItem(key));
+    const value = JSON.parse(window[storage].getItem(key));
     return Array.isArray(value) ? value : [];
   } catch {
     return []; // what is there is not ours, or storage is switched off
@@ -50,7 +60,7 @@ function read(storage, key) {
 
 function write(storage, key, value) {
   try {
-    storage.setItem(key, JSON.stringify(value));
+    window[storage].setItem(key, JSON.stringify(value));
   } catch {
     // Storage is full or switched off: then nothing is remembered, and all else works.
   }

@@ -1,6 +1,6 @@
 // The token that some services ask for. The server keeps it in a cookie that no script can read.
 
-const SIGNED_IN = "plays.signedIn"; // that there is a cookie, which scripts cannot see
+import { isSignedIn, rememberSignedIn } from "./memory.js";
 
 const signOut = document.getElementById("sign-out");
 const dialog = document.getElementById("sign-in");
@@ -22,7 +22,7 @@ export function signIn() {
       input.value = "";
       dialog.close();
       pending = null;
-      localStorage.setItem(SIGNED_IN, "1");
+      rememberSignedIn(true);
       signOut.hidden = false;
       resolve();
     };
@@ -48,9 +48,9 @@ async function open(token) {
   }
 }
 
-signOut.hidden = !localStorage.getItem(SIGNED_IN);
+signOut.hidden = !isSignedIn();
 signOut.addEventListener("click", async () => {
   await fetch("session", { method: "DELETE" });
-  localStorage.removeItem(SIGNED_IN);
+  rememberSignedIn(false);
   location.reload();
 });

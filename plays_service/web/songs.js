@@ -1,7 +1,7 @@
 // The songs that were played most, as bars.
 
 import { button, element } from "./dom.js";
-import { count } from "./format.js";
+import { clipped, count } from "./format.js";
 
 const SHOWN = 10; // before more is asked for
 
@@ -39,9 +39,9 @@ export function topSongs(songs, onSong) {
 function rowOf({ song, plays }, rank, most, onSong) {
   const bar = element("span", { className: "bar", "aria-hidden": "true" });
   bar.style.width = `${(Math.max(Number(plays), 0) / most) * 100}%`;
-  const name = button(song, () => onSong(song), {
+  const name = button(clipped(song), () => onSong(song), {
     className: "song",
-    title: `${song}: ${count(plays)} plays`,
+    title: `${clipped(song)}: ${count(plays)} plays`,
   });
   return element(
     "tr",

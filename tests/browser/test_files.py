@@ -197,3 +197,26 @@ async def test_an_address_shows_the_totals_to_others(visit: Visit, new_visit: Ne
     await other.page.goto(visit.page.url)
     await other.page.reload()
     await expect(other.card("plays.csv")).to_contain_text("7 records in 4 totals")
+
+
+async def test_where_nothing_can_be_remembered_all_else_works(visit: Visit) -> None:
+    await visit.page.add_init_script(_NO_STORAGE)
+    await visit.page.reload()
+    await visit.choose("plays.csv", EXAMPLE)
+    await expect(visit.card("plays.csv")).to_contain_text("7 records in 4 totals")
+    await expect(visit.page.locator(".window .row")).to_have_count(4)
+
+
+_NO_STORAGE: Final = """
+const get = () => { throw new DOMException("switched off", "SecurityError"); };
+for (const name of ["localStorage", "sessionStorage"]) Object.defineProperty(window, name, { get });
+"""
+
+
+async def test_what_others_left_in_the_storage_does_no_harm(visit: Visit) -> None:
+    for text in ("{", "7", "[null, 1, {}]", '[{"id": "x", "name": 1, "added": "?"}]'):
+        await visit.page.evaluate("text => localStorage.setItem('plays.tasks', text)", text)
+        await visit.page.evaluate("text => sessionStorage.setItem('plays.uploads', text)", "9")
+        await visit.page.reload()
+    await visit.choose("plays.csv", EXAMPLE)
+    await expect(visit.page.locator(".card-name")).to_have_text(["plays.csv"])

@@ -135,10 +135,13 @@ async def test_totals_beyond_what_numbers_hold_are_shown_exactly(visit: Visit) -
 
 
 async def test_songs_are_text_whatever_is_in_them(visit: Visit) -> None:
+    long = "x" * 100_000
     songs = ["<img src=x onerror=alert(1)>", "=1+1", "a\u202eb", "日本の歌 🎵", "plays"]
-    lines = "".join(f"{song},2020-01-01,1\n" for song in songs)
+    lines = "".join(f"{song},2020-01-01,1\n" for song in [*songs, long])
     await visit.choose("odd.csv", HEADER + lines.encode())
-    await expect(songs_of(visit.page)).to_have_text(songs)
+    await expect(songs_of(visit.page)).to_have_text([*songs, f"{long[:300]}…"])
+    await visit.page.get_by_role("table", name="most plays").get_by_text(long[:300]).click()
+    await expect(songs_of(visit.page)).to_have_text([f"{long[:300]}…"])
 
 
 async def test_a_file_without_records_has_no_totals(visit: Visit) -> None:
