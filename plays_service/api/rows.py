@@ -20,6 +20,7 @@ from plays_service.aggregation import (
     parse_date,
     row_fields,
 )
+from plays_service.api.compression import WORTH_PACKING, coding_of, compress
 from plays_service.api.context import READER, task_of
 from plays_service.api.errors import ApiError
 from plays_service.tasks import DISK_FULL, BusyError, State, Task
@@ -40,8 +41,8 @@ async def get_rows(request: web.Request) -> web.Response:
     query, offset, limit = _query(request.query), _offset(request.query), _limit(request.query)
     async with reading():
         page = await request.app[READER].page(task, query, offset, limit)
-        text = await asyncio.to_thread(_page_text, page, request, offset, limit)
-    return web.Response(text=text, content_type="application/json")
+        body = await asyncio.to_thread(_page_body, page, request, offset, limit)
+    return await asyncio.to_thread(_answer, request, body)
 
 
 async def get_summary(request: web.Request) -> web.Response:
@@ -49,7 +50,7 @@ async def get_summary(request: web.Request) -> web.Response:
     task = succeeded_task_of(request)
     async with reading():
         body = await request.app[READER].summary(task)
-    return web.Response(body=body, content_type="application/json", charset="utf-8")
+    return await asyncio.to_thread(_answer, request, body)
 
 
 def succeeded_task_of(request: web.Request) -> Task:
@@ -85,6 +86,17 @@ async def reading() -> AsyncIterator[None]:
         if error.errno in DISK_FULL:
             raise ApiError(507, "The server's disk is full; try again later") from error
         raise
+
+
+def _answer(request: web.Request, body: bytes) -> web.Response:
+    """JSON, packed where that is asked for and worth it."""
+    coding = coding_of(request.headers.get("Accept-Encoding", ""))
+    headers = {"Vary": "Accept-Encoding"}
+    if coding is not None and len(body) >= WORTH_PACKING:
+        body, headers["Content-Encoding"] = compress(body, coding), coding
+    return web.Response(
+        body=body, headers=headers, content_type="application/json", charset="utf-8"
+    )
 
 
 def _query(params: Mapping[str, str]) -> RowQuery:
@@ -132,7 +144,7 @@ def _limit(params: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _page_text(page: Page, request: web.Request, offset: int, limit: int) -> str:
+def _page_body(page: Page, request: web.Request, offset: int, limit: int) -> bytes:
     end = offset + len(page.rows)
     before = max(0, offset - limit)
     fields: dict[str, Any] = {
@@ -144,7 +156,7 @@ def _page_text(page: Page, request: web.Request, offset: int, limit: int) -> str
             "prev": _link(request, before, min(limit, offset)) if offset else None,
         },
     }
-    return json.dumps(fields, ensure_ascii=False)
+    return json.dumps(fields, ensure_ascii=False).encode()
 
 
 def _link(request: web.Request, offset: int, limit: int) -> str:

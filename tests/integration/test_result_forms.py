@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import aiohttp
 import pytest
 from pyarrow import parquet
 
@@ -87,6 +88,23 @@ async def test_json_lines_of_many_pieces_packed(service: Service) -> None:
     assert (status, headers["Content-Encoding"]) == (200, "gzip")
     plays = [json.loads(line)["plays"] for line in gzip.decompress(body).splitlines()]
     assert plays == list(range(rows))
+
+
+async def test_json_lines_of_a_task_that_is_removed_break_off(service: Service, gate: Gate) -> None:
+    gate.open()
+    data = b"".join(b"Song number %d,2020-01-01,%d\n" % (i, i) for i in range(200_000))
+    task_id = await ended(service, HEADER + data)
+    gate.close()
+    gate.let(1)
+    async with service.client.get(f"/result/{task_id}.jsonl") as answer:
+        assert answer.status == 200
+        await gate.arrived.wait()
+        async with service.client.delete(f"/tasks/{task_id}") as removed:
+            assert removed.status == 204
+        gate.open()
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await answer.read()
+    await service.holds_no_tasks()
 
 
 async def test_each_form_has_its_own_tag(service: Service) -> None:

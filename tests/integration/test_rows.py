@@ -138,6 +138,16 @@ async def test_the_summary(service: Service) -> None:
     assert derived(service, path) == ["summary.json"]
 
 
+async def test_answers_are_packed_for_who_asks(service: Service) -> None:
+    path = await task_of(service, HEADER + b"".join(b"%d,2020-01-01,1\n" % i for i in range(100)))
+    headers = {"Accept-Encoding": "gzip"}
+    async with service.client.get(f"{path}/rows", headers=headers) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert len((await answer.json())["rows"]) == 100
+    async with service.client.get(f"{path}/rows?limit=1", headers=headers) as answer:
+        assert "Content-Encoding" not in answer.headers
+
+
 async def test_totals_are_exact_at_any_size(service: Service) -> None:
     path = await task_of(service, HEADER + b"a,2020-01-01,9223372036854775807\n" * 3)
     page = await get(service, f"{path}/rows", sort="plays")
@@ -259,10 +269,11 @@ async def test_a_task_that_is_removed_meanwhile(service: Service, gate: Gate) ->
     await service.holds_no_tasks()
 
 
+@pytest.mark.parametrize("bound", ["_MAKINGS", "_MAKINGS_OF_ONE"])
 async def test_too_many_questions_at_once(
-    service: Service, gate: Gate, monkeypatch: pytest.MonkeyPatch
+    service: Service, gate: Gate, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
-    monkeypatch.setattr(result_reader, "_MAKINGS", 1)
+    monkeypatch.setattr(result_reader, bound, 1)
     gate.open()
     path = await task_of(service, EXAMPLE)
     gate.close()
