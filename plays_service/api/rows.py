@@ -16,6 +16,7 @@ from plays_service.aggregation import (
     SORTS,
     DamagedResultError,
     Page,
+    ParquetError,
     RowQuery,
     parse_date,
     row_fields,
@@ -82,6 +83,8 @@ async def reading() -> AsyncIterator[None]:
         raise ApiError(
             500, "The result is damaged on the server's disk; upload the file again"
         ) from error
+    except ParquetError as error:
+        raise ApiError(406, str(error)) from None
     except OSError as error:
         if error.errno in DISK_FULL:
             raise ApiError(507, "The server's disk is full; try again later") from error

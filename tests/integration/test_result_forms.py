@@ -147,6 +147,25 @@ async def test_parquet_of_totals_beyond_64_bits(service: Service) -> None:
     assert int(table.to_pylist()[0]["plays"]) == 2 * (2**63 - 1)
 
 
+async def test_parquet_of_the_longest_song(service: Service) -> None:
+    song = b'"\n' * (255 << 10)  # with its quotes doubled the row is as long as an upload's may be
+    rows = b'"%b",2020-01-01,1\n' % song.replace(b'"', b'""') + b"a,2020-01-01,1\n"
+    task_id = await ended(service, HEADER + rows * 3)
+    _, _, body = await fetched(service, f"/result/{task_id}.parquet")
+    songs = [row["song"] for row in parquet.read_table(io.BytesIO(body)).to_pylist()]
+    assert songs == [song.decode(), "a"]
+
+
+async def test_parquet_cannot_hold_more_than_38_digits(service: Service) -> None:
+    task_id = await ended(service, EXAMPLE)
+    with (service.folder(task_id) / "result.csv").open("ab") as file:
+        file.write(b"a,2020-01-01,%d\n" % 10**38)
+    status, _, body = await fetched(service, f"/result/{task_id}.parquet")
+    assert status == 406
+    assert "38 digits" in message_of(body)
+    await service.holds_only_ended_tasks()
+
+
 async def test_parquet_without_rows(service: Service) -> None:
     task_id = await ended(service, HEADER)
     _, _, body = await fetched(service, f"/result/{task_id}.parquet")
