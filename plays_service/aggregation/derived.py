@@ -7,6 +7,8 @@ task, and is gone with it: then the calls raise `FileNotFoundError` and leave no
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -51,10 +53,17 @@ def make_parquet(result: Path, target: Path) -> None:
 
 def _make_room(folder: Path, size: int) -> None:
     """Delete views until one more may come."""
-    about = [(path.stat(), path) for path in folder.glob("*.view")]
-    about.sort(key=lambda one: one[0].st_mtime_ns)
-    total = sum(stat.st_size for stat, _ in about)
-    while about and (len(about) >= _VIEWS or total > size):
-        stat, path = about.pop(0)
+    views = sorted(_sizes(folder))
+    total = sum(view_size for _, view_size, _ in views)
+    while views and (len(views) >= _VIEWS or total > size):
+        _, view_size, path = views.pop(0)
         path.unlink(missing_ok=True)
-        total -= stat.st_size
+        total -= view_size
+
+
+def _sizes(folder: Path) -> Iterator[tuple[int, int, Path]]:
+    """When each view was used last, its size in bytes, and where it is."""
+    for path in folder.glob("*.view"):
+        with suppress(FileNotFoundError):  # somebody else makes room
+            about = path.stat()
+            yield about.st_mtime_ns, about.st_size, path

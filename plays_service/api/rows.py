@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -28,6 +29,8 @@ from plays_service.tasks import DISK_FULL, BusyError, State, Task
 
 __all__ = ["get_rows", "get_summary", "reading"]
 
+_log = logging.getLogger(__name__)
+
 #: Rows of a page.
 _DEFAULT_LIMIT: Final = 100
 _LONGEST_PAGE: Final = 1000
@@ -38,7 +41,7 @@ _ORDERS: Final = ("asc", "desc")
 
 async def get_rows(request: web.Request) -> web.Response:
     """A page of the rows: sorted, filtered."""
-    task = succeeded_task_of(request)
+    task = _succeeded_task_of(request)
     query, offset, limit = _query(request.query), _offset(request.query), _limit(request.query)
     async with reading():
         page = await request.app[READER].page(task, query, offset, limit)
@@ -48,13 +51,13 @@ async def get_rows(request: web.Request) -> web.Response:
 
 async def get_summary(request: web.Request) -> web.Response:
     """Counts, plays in the course of time, top songs."""
-    task = succeeded_task_of(request)
+    task = _succeeded_task_of(request)
     async with reading():
         body = await request.app[READER].summary(task)
     return await asyncio.to_thread(_answer, request, body)
 
 
-def succeeded_task_of(request: web.Request) -> Task:
+def _succeeded_task_of(request: web.Request) -> Task:
     """The task that the path names. Raises `ApiError` 404, and 409 where it has no result."""
     task = task_of(request)
     if task.state is not State.SUCCESS:
@@ -80,6 +83,7 @@ async def reading() -> AsyncIterator[None]:
             {"Retry-After": "2"},
         ) from None
     except DamagedResultError as error:
+        _log.error("a result on disk is damaged: %s", error)
         raise ApiError(
             500, "The result is damaged on the server's disk; upload the file again"
         ) from error

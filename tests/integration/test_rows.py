@@ -253,6 +253,17 @@ async def test_a_damaged_view_is_made_again(service: Service) -> None:
         assert await get(service, f"{path}/rows", sort="song") == before
 
 
+async def test_a_damaged_result_is_said_to_be_damaged(service: Service) -> None:
+    path = await task_of(service, EXAMPLE)
+    result = service.folder(path.rpartition("/")[2]) / "result.csv"
+    result.write_bytes(result.read_bytes()[:-1])
+    for what in ("rows?sort=song", "summary"):
+        status, message = await refused(service, f"{path}/{what}")
+        assert status == 500
+        assert "damaged" in message
+    await service.holds_only_ended_tasks()
+
+
 async def test_a_task_that_is_removed_meanwhile(service: Service, gate: Gate) -> None:
     gate.open()
     path = await task_of(service, EXAMPLE)
