@@ -28,7 +28,7 @@ _SMALL: Final = 1 << 20
 
 def make_view(result: Path, query: RowQuery, view: Path, memory: int) -> int:
     """`build_view`, but for at most so many views of a result: the ones unused for longest go."""
-    view.parent.mkdir(exist_ok=True)
+    _begin(view)
     if ViewFile.open(view) is not None:
         return 0  # somebody was faster
     _make_room(view.parent, max(result.stat().st_size, _SMALL))
@@ -37,7 +37,7 @@ def make_view(result: Path, query: RowQuery, view: Path, memory: int) -> int:
 
 def make_summary(result: Path, target: Path, memory: int, seed: int) -> None:
     """`summarize` into a file of JSON."""
-    target.parent.mkdir(exist_ok=True)
+    _begin(target)
     summary = summarize(result, memory, seed)
     with appearing(target) as temporary:
         text = json.dumps(summary.to_json(), ensure_ascii=False)
@@ -46,9 +46,16 @@ def make_summary(result: Path, target: Path, memory: int, seed: int) -> None:
 
 def make_parquet(result: Path, target: Path) -> None:
     """`write_parquet` to a file that appears whole or not at all."""
-    target.parent.mkdir(exist_ok=True)
+    _begin(target)
     with appearing(target) as temporary:
         write_parquet(result, temporary)
+
+
+def _begin(target: Path) -> None:
+    """Make the folder, and clear what a worker that died has left of the same file."""
+    target.parent.mkdir(exist_ok=True)
+    for half_made in target.parent.glob(f"{target.name}.*.tmp"):
+        half_made.unlink(missing_ok=True)
 
 
 def _make_room(folder: Path, size: int) -> None:

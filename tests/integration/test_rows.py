@@ -243,6 +243,22 @@ async def test_views_are_bounded_and_made_again_after_a_restart(
     await service.holds_only_ended_tasks()
 
 
+async def test_a_flood_of_different_questions_is_bounded(service: Service) -> None:
+    path = await task_of(service, EXAMPLE)
+
+    async def ask(number: int) -> int:
+        params = {"sort": "plays", "song": "e", "date_from": f"{number + 1000}-01-01"}
+        async with service.client.get(f"{path}/rows", params=params) as answer:
+            await answer.read()
+            return answer.status
+
+    statuses = await asyncio.gather(*(ask(number) for number in range(60)))
+    assert set(statuses) == {200, 503}
+    assert len(derived(service, path)) <= 8
+    assert await service.is_healthy()
+    await service.holds_only_ended_tasks()
+
+
 async def test_a_damaged_view_is_made_again(service: Service) -> None:
     path = await task_of(service, EXAMPLE)
     before = await get(service, f"{path}/rows", sort="song")

@@ -226,6 +226,15 @@ def test_views_of_a_result_take_no_more_room_than_it(tmp_path: Path) -> None:
     assert 1 < len(sizes) < 8
 
 
+def test_what_a_dead_worker_left_is_cleared(tmp_path: Path) -> None:
+    result = result_of([(b"a", 2020_01_01, 1)], tmp_path)
+    view = tmp_path / "derived" / RowQuery().view_name
+    view.parent.mkdir()
+    view.with_name(f"{view.name}.0123abcd.tmp").write_bytes(b"half")
+    make_view(result, RowQuery(), view, 1 << 20)
+    assert list(view.parent.iterdir()) == [view]
+
+
 def test_queries_that_mean_the_same_share_a_view() -> None:
     assert RowQuery(descending=True).view_name == RowQuery().view_name
     assert RowQuery(song="Straße").view_name == RowQuery(song="STRASSE").view_name
