@@ -7,6 +7,8 @@ task, and is gone with it: then the calls raise `FileNotFoundError` and leave no
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +28,7 @@ _SMALL: Final = 1 << 20
 
 def make_view(result: Path, query: RowQuery, view: Path, memory: int) -> int:
     """`build_view`, but for at most so many views of a result: the ones unused for longest go."""
-    view.parent.mkdir(exist_ok=True)
+    _begin(view)
     if ViewFile.open(view) is not None:
         return 0  # somebody was faster
     _make_room(view.parent, max(result.stat().st_size, _SMALL))
@@ -35,7 +37,7 @@ def make_view(result: Path, query: RowQuery, view: Path, memory: int) -> int:
 
 def make_summary(result: Path, target: Path, memory: int, seed: int) -> None:
     """`summarize` into a file of JSON."""
-    target.parent.mkdir(exist_ok=True)
+    _begin(target)
     summary = summarize(result, memory, seed)
     with appearing(target) as temporary:
         text = json.dumps(summary.to_json(), ensure_ascii=False)
@@ -44,17 +46,31 @@ def make_summary(result: Path, target: Path, memory: int, seed: int) -> None:
 
 def make_parquet(result: Path, target: Path) -> None:
     """`write_parquet` to a file that appears whole or not at all."""
-    target.parent.mkdir(exist_ok=True)
+    _begin(target)
     with appearing(target) as temporary:
         write_parquet(result, temporary)
 
 
+def _begin(target: Path) -> None:
+    """Make the folder, and clear what a worker that died has left of the same file."""
+    target.parent.mkdir(exist_ok=True)
+    for half_made in target.parent.glob(f"{target.name}.*.tmp"):
+        half_made.unlink(missing_ok=True)
+
+
 def _make_room(folder: Path, size: int) -> None:
     """Delete views until one more may come."""
-    about = [(path.stat(), path) for path in folder.glob("*.view")]
-    about.sort(key=lambda one: one[0].st_mtime_ns)
-    total = sum(stat.st_size for stat, _ in about)
-    while about and (len(about) >= _VIEWS or total > size):
-        stat, path = about.pop(0)
+    views = sorted(_sizes(folder))
+    total = sum(view_size for _, view_size, _ in views)
+    while views and (len(views) >= _VIEWS or total > size):
+        _, view_size, path = views.pop(0)
         path.unlink(missing_ok=True)
-        total -= stat.st_size
+        total -= view_size
+
+
+def _sizes(folder: Path) -> Iterator[tuple[int, int, Path]]:
+    """When each view was used last, its size in bytes, and where it is."""
+    for path in folder.glob("*.view"):
+        with suppress(FileNotFoundError):  # somebody else makes room
+            about = path.stat()
+            yield about.st_mtime_ns, about.st_size, path

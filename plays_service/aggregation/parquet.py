@@ -11,7 +11,7 @@ from plays_service.aggregation.rows import RESULT_HEADER
 __all__ = ["ParquetError", "write_parquet"]
 
 #: Bytes of the result that are in memory at once, about; a row takes 2 MiB at most.
-_BLOCK_SIZE: Final = 8 << 20
+_BLOCK_SIZE: Final = 4 << 20
 
 
 class ParquetError(ValueError):
@@ -31,6 +31,8 @@ def write_parquet(result: Path, target: Path) -> None:
             _write(result, target, plays)
         except pa.ArrowInvalid:
             continue
+        finally:
+            pa.default_memory_pool().release_unused()
         return
     raise ParquetError(
         "A total of this result has more than 38 digits, which Parquet cannot hold; "

@@ -12,26 +12,27 @@ from typing import Any, Final, TypeAlias
 from plays_service.aggregation.keys import key_hash
 from plays_service.aggregation.result_rows import DATE_MAX, ResultRow, date_text, read_rows
 
-__all__ = ["MOST_PERIODS", "TOP_SONGS", "ResultSummary", "Share", "Timeline", "summarize", "top"]
+__all__ = ["MOST_PERIODS", "ResultSummary", "summarize"]
 
 #: Songs that are named with their plays.
-TOP_SONGS: Final = 20
+_TOP_SONGS: Final = 20
 #: Days, or months, that are told one by one; where there are more, they are taken together.
 MOST_PERIODS: Final = 1000
 
-#: What a date (YYYYMMDD) is divided by to tell day, month, year.
+#: What a date (YYYYMMDD) is divided by to tell day, month, year; and how long that is as a text.
 _UNITS: Final = {1: "day", 100: "month", 10_000: "year"}
+_LENGTHS: Final = {"day": 10, "month": 7, "year": 4}
 #: Numbers for all days of the calendar, if each month had 31.
 _DAYS: Final = 10_001 * 372
 #: Bytes that a song takes in the dictionary besides its text.
 _SONG_COST: Final = 220
 
 #: A share of the songs: those whose hash ends in the bits ``value``, as many as ``mask`` has.
-Share: TypeAlias = tuple[int, int]
+_Share: TypeAlias = tuple[int, int]
 
 
 @dataclass(slots=True)
-class Timeline:
+class _Timeline:
     """Plays in the course of time, as finely as `MOST_PERIODS` allows."""
 
     totals: Counter[int] = field(default_factory=Counter)
@@ -86,12 +87,12 @@ class ResultSummary:
 
     def _period_text(self, period: int) -> str:
         """``2020-01-31``, ``2020-01`` or ``2020``."""
-        return date_text(period * self.divisor)[: {1: 10, 100: 7, 10_000: 4}[self.divisor]]
+        return date_text(period * self.divisor)[: _LENGTHS[_UNITS[self.divisor]]]
 
 
 def summarize(result: Path, memory: int, seed: int) -> ResultSummary:
     """See `engine.summarize`."""
-    timeline = Timeline()
+    timeline = _Timeline()
     first, last = DATE_MAX, 0
     rows = 0
     for _, date, plays in _rows(result):
@@ -112,9 +113,9 @@ def summarize(result: Path, memory: int, seed: int) -> ResultSummary:
     )
 
 
-def top(totals: Iterable[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
+def _top(totals: Iterable[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
     """The songs with the most plays."""
-    return heapq.nsmallest(TOP_SONGS, totals, key=lambda one: (-one[1], one[0]))
+    return heapq.nsmallest(_TOP_SONGS, totals, key=lambda one: (-one[1], one[0]))
 
 
 def _rows(result: Path) -> Iterator[ResultRow]:
@@ -130,22 +131,32 @@ def _songs(result: Path, budget: int, seed: int) -> tuple[int, list[tuple[bytes,
     """
     songs = 0
     best: list[tuple[bytes, int]] = []
-    shares: list[Share] = [(0, 0)]
+    shares: list[_Share] = [(0, 0)]
     while shares:
-        mask, value = shares.pop()
-        totals: Counter[bytes] = Counter()
-        cost = 0
-        for song, _, plays in _rows(result):
-            if mask and key_hash(song, 1, seed) & mask != value:
-                continue
-            cost += 0 if song in totals else _SONG_COST + len(song)
-            totals[song] += plays
-            if cost > budget and len(totals) > 1:
-                shares.append((2 * mask + 1, value + mask + 1))
-                mask = 2 * mask + 1
-                for other in [one for one in totals if key_hash(one, 1, seed) & mask != value]:
-                    del totals[other]
-                    cost -= _SONG_COST + len(other)
+        totals, later = _share_of_songs(result, shares.pop(), budget, seed)
+        shares += later
         songs += len(totals)
-        best = top([*best, *totals.items()])
+        best = _top([*best, *totals.items()])
     return songs, best
+
+
+def _share_of_songs(
+    result: Path, share: _Share, budget: int, seed: int
+) -> tuple[Counter[bytes], list[_Share]]:
+    """The plays of each song of the share, or of a part of it; and the shares that are left."""
+    mask, value = share
+    later: list[_Share] = []
+    totals: Counter[bytes] = Counter()
+    cost = 0
+    for song, _, plays in _rows(result):
+        if mask and key_hash(song, 1, seed) & mask != value:
+            continue
+        cost += 0 if song in totals else _SONG_COST + len(song)
+        totals[song] += plays
+        if cost > budget and len(totals) > 1:
+            later.append((2 * mask + 1, value + mask + 1))
+            mask = 2 * mask + 1
+            for other in [one for one in totals if key_hash(one, 1, seed) & mask != value]:
+                del totals[other]
+                cost -= _SONG_COST + len(other)
+    return totals, later

@@ -38,8 +38,11 @@ def read_page(result: Path, query: RowQuery, view: Path, offset: int, limit: int
     if query.is_backwards:
         start, stop = opened.rows - stop, opened.rows - start
     with result.open("rb") as file:
-        os.utime(view)  # the view that was not used for longest goes first
-        offsets = _offsets(opened, file, start, stop)
+        try:
+            os.utime(view)  # the view that was not used for longest goes first
+            offsets = _offsets(opened, file, start, stop)
+        except FileNotFoundError:
+            return None  # it has just gone, for others
         if query.is_backwards:
             offsets.reverse()
         return Page(opened.rows, _read(file, offsets))

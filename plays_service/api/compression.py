@@ -17,8 +17,10 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["coding_of", "compress", "send_compressed", "send_pieces"]
+__all__ = ["WORTH_PACKING", "coding_of", "compress", "send_compressed", "send_pieces"]
 
+#: Bytes of an answer below which packing it spares no packet.
+WORTH_PACKING: Final = 1400
 #: Bytes of a result that are packed at once.
 _PIECE_SIZE: Final = 1 << 20
 _FASTEST: Final = 1

@@ -13,7 +13,14 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from plays_service.api.compression import coding_of, compress, send_compressed, send_pieces
+from plays_service.aggregation import DamagedResultError
+from plays_service.api.compression import (
+    WORTH_PACKING,
+    coding_of,
+    compress,
+    send_compressed,
+    send_pieces,
+)
 from plays_service.api.errors import ApiError
 from plays_service.api.forms import PACKED_CSV, PARQUET, Form
 
@@ -21,8 +28,6 @@ __all__ = ["file_response", "stream_response"]
 
 #: Bytes of a result that is read faster than another thread is asked to.
 _SMALL: Final = 64 << 10
-#: Bytes of a result below which packing it spares no packet.
-_WORTH_PACKING: Final = 1400
 #: Headers with which a client asks for a part, or for the rest, of what it has as it is.
 _PARTS: Final = frozenset({"Range", "If-Range", "If-Match", "If-Unmodified-Since"})
 #: Headers with which a client may get something else than all of it.
@@ -71,7 +76,11 @@ async def stream_response(
         answer.set_status(304)
     await answer.prepare(request)
     if answer.status == 200 and request.method != "HEAD":
-        await send_pieces(answer, pieces, coding)
+        try:
+            await send_pieces(answer, pieces, coding)
+        except (OSError, DamagedResultError) as error:
+            # An answer that has begun can only be broken off; a client must not take it for whole.
+            raise ConnectionResetError("the result is gone before its end was sent") from error
     return answer
 
 
@@ -108,7 +117,7 @@ class _WholeFileResponse(web.FileResponse):
 def _coding_for(request: web.Request, size: int) -> str | None:
     """The Content-Encoding of the result; None: as it is. Parts of it always go as they are."""
     accepted = request.headers.get("Accept-Encoding")
-    if accepted is None or size < _WORTH_PACKING or any(n in request.headers for n in _PARTS):
+    if accepted is None or size < WORTH_PACKING or any(n in request.headers for n in _PARTS):
         return None
     return coding_of(accepted)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,15 +17,19 @@ from plays_service.aggregation import (
     SORTS,
     DamagedResultError,
     Page,
+    ParquetError,
     RowQuery,
     parse_date,
     row_fields,
 )
+from plays_service.api.compression import WORTH_PACKING, coding_of, compress
 from plays_service.api.context import READER, task_of
 from plays_service.api.errors import ApiError
 from plays_service.tasks import DISK_FULL, BusyError, State, Task
 
 __all__ = ["get_rows", "get_summary", "reading"]
+
+_log = logging.getLogger(__name__)
 
 #: Rows of a page.
 _DEFAULT_LIMIT: Final = 100
@@ -36,23 +41,23 @@ _ORDERS: Final = ("asc", "desc")
 
 async def get_rows(request: web.Request) -> web.Response:
     """A page of the rows: sorted, filtered."""
-    task = succeeded_task_of(request)
+    task = _succeeded_task_of(request)
     query, offset, limit = _query(request.query), _offset(request.query), _limit(request.query)
     async with reading():
         page = await request.app[READER].page(task, query, offset, limit)
-        text = await asyncio.to_thread(_page_text, page, request, offset, limit)
-    return web.Response(text=text, content_type="application/json")
+        body = await asyncio.to_thread(_page_body, page, request, offset, limit)
+    return await asyncio.to_thread(_answer, request, body)
 
 
 async def get_summary(request: web.Request) -> web.Response:
     """Counts, plays in the course of time, top songs."""
-    task = succeeded_task_of(request)
+    task = _succeeded_task_of(request)
     async with reading():
         body = await request.app[READER].summary(task)
-    return web.Response(body=body, content_type="application/json", charset="utf-8")
+    return await asyncio.to_thread(_answer, request, body)
 
 
-def succeeded_task_of(request: web.Request) -> Task:
+def _succeeded_task_of(request: web.Request) -> Task:
     """The task that the path names. Raises `ApiError` 404, and 409 where it has no result."""
     task = task_of(request)
     if task.state is not State.SUCCESS:
@@ -78,13 +83,27 @@ async def reading() -> AsyncIterator[None]:
             {"Retry-After": "2"},
         ) from None
     except DamagedResultError as error:
+        _log.error("a result on disk is damaged: %s", error)
         raise ApiError(
             500, "The result is damaged on the server's disk; upload the file again"
         ) from error
+    except ParquetError as error:
+        raise ApiError(406, str(error)) from None
     except OSError as error:
         if error.errno in DISK_FULL:
             raise ApiError(507, "The server's disk is full; try again later") from error
         raise
+
+
+def _answer(request: web.Request, body: bytes) -> web.Response:
+    """JSON, packed where that is asked for and worth it."""
+    coding = coding_of(request.headers.get("Accept-Encoding", ""))
+    headers = {"Vary": "Accept-Encoding"}
+    if coding is not None and len(body) >= WORTH_PACKING:
+        body, headers["Content-Encoding"] = compress(body, coding), coding
+    return web.Response(
+        body=body, headers=headers, content_type="application/json", charset="utf-8"
+    )
 
 
 def _query(params: Mapping[str, str]) -> RowQuery:
@@ -132,7 +151,7 @@ def _limit(params: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _page_text(page: Page, request: web.Request, offset: int, limit: int) -> str:
+def _page_body(page: Page, request: web.Request, offset: int, limit: int) -> bytes:
     end = offset + len(page.rows)
     before = max(0, offset - limit)
     fields: dict[str, Any] = {
@@ -144,7 +163,7 @@ def _page_text(page: Page, request: web.Request, offset: int, limit: int) -> str
             "prev": _link(request, before, min(limit, offset)) if offset else None,
         },
     }
-    return json.dumps(fields, ensure_ascii=False)
+    return json.dumps(fields, ensure_ascii=False).encode()
 
 
 def _link(request: web.Request, offset: int, limit: int) -> str:

@@ -17,6 +17,8 @@ __all__ = ["BusyError", "ResultReader"]
 
 #: Makings under way or waiting, of the whole service.
 _MAKINGS: Final = 16
+#: And of one result, so that whoever floods one leaves room for the others.
+_MAKINGS_OF_ONE: Final = 4
 #: How often a view may be dropped, for others, between its making and its use.
 _TRIES: Final = 3
 #: Bytes of a result that are turned into JSON lines in one call.
@@ -97,7 +99,8 @@ class ResultReader:
         """Have ``target`` made, by one call for all that want it at the same time."""
         making = self._makings.get(target)
         if making is None:
-            if len(self._makings) >= _MAKINGS:
+            of_this = sum(path.parent == target.parent for path in self._makings)
+            if len(self._makings) >= _MAKINGS or of_this >= _MAKINGS_OF_ONE:
                 raise BusyError("too much is being made of results")
             making = asyncio.create_task(self._run(task, partial(function, *args)))
             self._makings[target] = making

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import aiohttp
 import pytest
 from pyarrow import parquet
 
@@ -104,6 +105,23 @@ async def test_a_packed_csv_stays_packed(service: Service, data: bytes, coding: 
     assert "Content-Encoding" not in headers
 
 
+async def test_json_lines_of_a_task_that_is_removed_break_off(service: Service, gate: Gate) -> None:
+    gate.open()
+    data = b"".join(b"Song number %d,2020-01-01,%d\n" % (i, i) for i in range(200_000))
+    task_id = await ended(service, HEADER + data)
+    gate.close()
+    gate.let(1)
+    async with service.client.get(f"/result/{task_id}.jsonl") as answer:
+        assert answer.status == 200
+        await gate.arrived.wait()
+        async with service.client.delete(f"/tasks/{task_id}") as removed:
+            assert removed.status == 204
+        gate.open()
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await answer.read()
+    await service.holds_no_tasks()
+
+
 async def test_each_form_has_its_own_tag(service: Service) -> None:
     task_id = await ended(service, DATA)
     tags = set()
@@ -142,6 +160,25 @@ async def test_parquet_of_totals_beyond_64_bits(service: Service) -> None:
     table = parquet.read_table(io.BytesIO(body))
     assert str(table.schema.field("plays").type) == "decimal128(38, 0)"
     assert int(table.to_pylist()[0]["plays"]) == 2 * (2**63 - 1)
+
+
+async def test_parquet_of_the_longest_song(service: Service) -> None:
+    song = b'"\n' * (255 << 10)  # with its quotes doubled the row is as long as an upload's may be
+    rows = b'"%b",2020-01-01,1\n' % song.replace(b'"', b'""') + b"a,2020-01-01,1\n"
+    task_id = await ended(service, HEADER + rows * 3)
+    _, _, body = await fetched(service, f"/result/{task_id}.parquet")
+    songs = [row["song"] for row in parquet.read_table(io.BytesIO(body)).to_pylist()]
+    assert songs == [song.decode(), "a"]
+
+
+async def test_parquet_cannot_hold_more_than_38_digits(service: Service) -> None:
+    task_id = await ended(service, EXAMPLE)
+    with (service.folder(task_id) / "result.csv").open("ab") as file:
+        file.write(b"a,2020-01-01,%d\n" % 10**38)
+    status, _, body = await fetched(service, f"/result/{task_id}.parquet")
+    assert status == 406
+    assert "38 digits" in message_of(body)
+    await service.holds_only_ended_tasks()
 
 
 async def test_parquet_without_rows(service: Service) -> None:

@@ -138,6 +138,16 @@ async def test_the_summary(service: Service) -> None:
     assert derived(service, path) == ["summary.json"]
 
 
+async def test_answers_are_packed_for_who_asks(service: Service) -> None:
+    path = await task_of(service, HEADER + b"".join(b"%d,2020-01-01,1\n" % i for i in range(100)))
+    headers = {"Accept-Encoding": "gzip"}
+    async with service.client.get(f"{path}/rows", headers=headers) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert len((await answer.json())["rows"]) == 100
+    async with service.client.get(f"{path}/rows?limit=1", headers=headers) as answer:
+        assert "Content-Encoding" not in answer.headers
+
+
 async def test_totals_are_exact_at_any_size(service: Service) -> None:
     path = await task_of(service, HEADER + b"a,2020-01-01,9223372036854775807\n" * 3)
     page = await get(service, f"{path}/rows", sort="plays")
@@ -233,6 +243,22 @@ async def test_views_are_bounded_and_made_again_after_a_restart(
     await service.holds_only_ended_tasks()
 
 
+async def test_a_flood_of_different_questions_is_bounded(service: Service) -> None:
+    path = await task_of(service, EXAMPLE)
+
+    async def ask(number: int) -> int:
+        params = {"sort": "plays", "song": "e", "date_from": f"{number + 1000}-01-01"}
+        async with service.client.get(f"{path}/rows", params=params) as answer:
+            await answer.read()
+            return answer.status
+
+    statuses = await asyncio.gather(*(ask(number) for number in range(60)))
+    assert set(statuses) == {200, 503}
+    assert len(derived(service, path)) <= 8
+    assert await service.is_healthy()
+    await service.holds_only_ended_tasks()
+
+
 async def test_a_damaged_view_is_made_again(service: Service) -> None:
     path = await task_of(service, EXAMPLE)
     before = await get(service, f"{path}/rows", sort="song")
@@ -241,6 +267,17 @@ async def test_a_damaged_view_is_made_again(service: Service) -> None:
     for damaged in (b"", view.read_bytes()[:-1], b"x" + view.read_bytes()[1:]):
         view.write_bytes(damaged)
         assert await get(service, f"{path}/rows", sort="song") == before
+
+
+async def test_a_damaged_result_is_said_to_be_damaged(service: Service) -> None:
+    path = await task_of(service, EXAMPLE)
+    result = service.folder(path.rpartition("/")[2]) / "result.csv"
+    result.write_bytes(result.read_bytes()[:-1])
+    for what in ("rows?sort=song", "summary"):
+        status, message = await refused(service, f"{path}/{what}")
+        assert status == 500
+        assert "damaged" in message
+    await service.holds_only_ended_tasks()
 
 
 async def test_a_task_that_is_removed_meanwhile(service: Service, gate: Gate) -> None:
@@ -259,10 +296,11 @@ async def test_a_task_that_is_removed_meanwhile(service: Service, gate: Gate) ->
     await service.holds_no_tasks()
 
 
+@pytest.mark.parametrize("bound", ["_MAKINGS", "_MAKINGS_OF_ONE"])
 async def test_too_many_questions_at_once(
-    service: Service, gate: Gate, monkeypatch: pytest.MonkeyPatch
+    service: Service, gate: Gate, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
-    monkeypatch.setattr(result_reader, "_MAKINGS", 1)
+    monkeypatch.setattr(result_reader, bound, 1)
     gate.open()
     path = await task_of(service, EXAMPLE)
     gate.close()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -228,6 +226,15 @@ def test_views_of_a_result_take_no_more_room_than_it(tmp_path: Path) -> None:
     assert 1 < len(sizes) < 8
 
 
+def test_what_a_dead_worker_left_is_cleared(tmp_path: Path) -> None:
+    result = result_of([(b"a", 2020_01_01, 1)], tmp_path)
+    view = tmp_path / "derived" / RowQuery().view_name
+    view.parent.mkdir()
+    view.with_name(f"{view.name}.0123abcd.tmp").write_bytes(b"half")
+    make_view(result, RowQuery(), view, 1 << 20)
+    assert list(view.parent.iterdir()) == [view]
+
+
 def test_queries_that_mean_the_same_share_a_view() -> None:
     assert RowQuery(descending=True).view_name == RowQuery().view_name
     assert RowQuery(song="Straße").view_name == RowQuery(song="STRASSE").view_name
@@ -263,32 +270,3 @@ def test_rows_are_read_in_linear_time(tmp_path: Path) -> None:
     song = b"\n" * (1 << 20)  # every line end of it could be the row's
     row = format_row(song, 2020_01_01, 1)
     assert [one for _, _, one in read_rows(io.BytesIO(row), 0)] == [(song, 2020_01_01, 1)]
-
-
-#: Run alone, to see how much memory it takes at most. Prints bytes beyond those at the start.
-SCRIPT = r"""
-import resource, sys
-from pathlib import Path
-from plays_service.aggregation import RowQuery, engine
-engine.use_engine(sys.argv[2])
-result, memory = Path(sys.argv[1]), int(sys.argv[3])
-engine.build_view(result, RowQuery("song"), result.with_name("warm.view"), 1)
-result = result.with_name("large.csv")
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-engine.build_view(result, RowQuery("song", song="g"), result.with_name("x.view"), memory)
-engine.summarize(result, memory, 1)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has another unit elsewhere")
-def test_memory_is_bounded(tmp_path: Path, engine: str) -> None:
-    rows = {"native": 600_000, "pure": 100_000}[engine]
-    result = result_of([(b"song", 2020_01_01, 1)], tmp_path)
-    with (tmp_path / "large.csv").open("wb") as file:
-        file.write(RESULT_HEADER)
-        file.writelines(format_row(b"song number %d" % i, 2020_01_01, i) for i in range(rows))
-    memory = 16 << 20
-    command = [sys.executable, "-c", SCRIPT, str(result), engine, str(memory)]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert int(output) < 1.25 * memory
