@@ -53,12 +53,13 @@ export class Result {
 }
 
 function figuresOf({ plays, songs, dates, rows, first_date, last_date }) {
-  const range = first_date === last_date ? first_date : `${first_date} to ${last_date}`;
+  const whole = (text) => element("span", { className: "whole" }, text);
+  const range = first_date === last_date ? [] : [" to ", whole(last_date)];
   const figures = [
-    ["Plays", count(plays), ""],
-    ["Songs", count(songs), ""],
-    ["Days", count(dates), range],
-    ["Totals", count(rows), "one per song and day"],
+    ["Plays", count(plays), []],
+    ["Songs", count(songs), []],
+    ["Days", count(dates), [whole(first_date), ...range]],
+    ["Totals", count(rows), ["one per song and day"]],
   ];
   return element(
     "dl",
@@ -69,7 +70,7 @@ function figuresOf({ plays, songs, dates, rows, first_date, last_date }) {
         {},
         element("dt", {}, term),
         element("dd", { className: "figure" }, number),
-        element("dd", { className: "more" }, more),
+        element("dd", { className: "more" }, ...more),
       ),
     ),
   );

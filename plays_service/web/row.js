@@ -3,7 +3,7 @@
 import { element } from "./dom.js";
 import { clipped, count } from "./format.js";
 
-/** Pixels, as in style.css. */
+/** Pixels, as in totals.css. */
 export const ROW_HEIGHT = 36;
 
 /** One row of the page; shows now this row of the result, now that. */
