@@ -15,7 +15,7 @@ INSTALL_INPUTS := setup.cfg setup.py pyproject.toml $(wildcard plays_service/*/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test sanitize fuzz crash faults mutate schemathesis soak lint types format bench-aggregate bench-service dist dist-test release audit image image-test clean
+.PHONY: help run test sanitize fuzz crash faults mutate schemathesis soak lint types format bench-aggregate bench-service dist dist-test release audit image image-test browser-large clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' Makefile | expand -t 18
@@ -30,7 +30,8 @@ test: $(VENV)/.test ## Run the whole test suite and report its coverage
 # ASan does not know what Python leaks.
 SANITIZED := build/sanitized
 SANITIZED_TESTS := $(addprefix tests/unit/test_,kernel.py \
-    $(if $(SANITIZE_TINY),,csv_contract.py csv_property.py csv_splits.py groupfile.py))
+    $(if $(SANITIZE_TINY),,csv_contract.py csv_property.py csv_splits.py groupfile.py kernel_rows.py \
+    result_summary.py views.py))
 sanitize: $(VENV)/.test ## Run the aggregation's tests with AddressSanitizer and UBSan (SANITIZE_TINY=1: tiny limits)
 	@rm -rf $(SANITIZED) && mkdir -p $(SANITIZED)/source && cp -r tests pyproject.toml $(SANITIZED)
 	@cp -r plays_service setup.py setup.cfg pyproject.toml README.md LICENSE $(SANITIZED)/source
@@ -102,6 +103,9 @@ audit: $(VENV)/.dist ## Look for known vulnerabilities in what the service depen
 
 image-test: $(VENV)/.test ## Build the image and try it in real containers (needs a Docker engine)
 	$(BIN)/python -m pytest --numprocesses=0 tests/image/check_image.py $(ARGS)
+
+browser-large: $(VENV)/.test ## Upload 1 GiB through the page and watch the browser's memory (needs Chromium)
+	$(BIN)/python -m pytest tests/browser/check_large.py $(ARGS)
 
 image: ## Build the Docker image
 	$(DOCKER) build --tag $(IMAGE) \

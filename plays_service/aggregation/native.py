@@ -21,6 +21,7 @@ from plays_service.aggregation.fields import read_values
 from plays_service.aggregation.groupfile import MAGIC, DamagedFileError, GroupFile, file_end
 from plays_service.aggregation.keys import PARTITIONS
 from plays_service.aggregation.merge import plan_result, range_size
+from plays_service.aggregation.native_rows import build_view, json_lines, summarize
 from plays_service.aggregation.publish import temporary_for
 from plays_service.aggregation.pure import known_reading
 from plays_service.aggregation.records import RecordReader
@@ -30,9 +31,12 @@ from plays_service.aggregation.summary import Reading, Segment, Source, Summary
 __all__ = [
     "aggregate_file",
     "aggregate_segment",
+    "build_view",
     "combine_partials",
+    "json_lines",
     "merge_partitions",
     "plan_result",
+    "summarize",
     "write_ranges",
 ]
 

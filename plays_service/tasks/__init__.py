@@ -10,6 +10,7 @@ from plays_service.tasks.intake import Intake
 from plays_service.tasks.joint import Input, JointPipeline
 from plays_service.tasks.pipeline import Pipeline
 from plays_service.tasks.registry import TaskRegistry
+from plays_service.tasks.result_reader import BusyError, ResultReader
 from plays_service.tasks.runner import TaskRunner
 from plays_service.tasks.stats import BOUNDS, Durations, Stats
 from plays_service.tasks.store import DataFolderError, TaskStore
@@ -21,6 +22,7 @@ from plays_service.tasks.worker_pool import WorkerDiedError, WorkerPool
 __all__ = [
     "BOUNDS",
     "CURRENT_TASK",
+    "BusyError",
     "DataFolderError",
     "DataUsage",
     "DiskBudget",
@@ -32,6 +34,7 @@ __all__ = [
     "JointPipeline",
     "Pipeline",
     "QuotaError",
+    "ResultReader",
     "State",
     "Stats",
     "Task",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -202,6 +202,13 @@ class TaskRunner:
             await asyncio.to_thread(self.store.remove, task)
             self.registry.remove(task)
             self.disk.release(task.id)
+
+    async def call(self, turn_of: Hashable, function: Callable[..., Any], *args: Any) -> Any:
+        """What the function returns in a worker, when it is the turn of ``turn_of`` there.
+
+        Raises what the function raises, and `WorkerDiedError`.
+        """
+        return await self._queue.run(turn_of, partial(self._pool.call, function, *args))
 
     @property
     def unfinished(self) -> int:

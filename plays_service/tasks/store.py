@@ -7,6 +7,7 @@
                          input.csv                  from the first byte on, until the task has ended
                          work/                      partials, runs; until the task has ended
                          result.csv                 from SUCCESS on
+                         derived/                   made of the result on demand; can be made again
     <data_dir>/boot                                 of the system, which has written all the work
     <data_dir>/trash/                               removed, not yet deleted
     <data_dir>/set_aside/                           what start-up could not make sense of
@@ -144,7 +145,9 @@ class TaskStore:
     def clean(self, task: Task) -> None:
         """Delete all of an ended task but its state and, after SUCCESS, its result."""
         reached(Step.CLEAN_BEGUN)
-        kept = {"task.json", "result.csv"} if task.state is State.SUCCESS else {"task.json"}
+        kept = {"task.json"}
+        if task.state is State.SUCCESS:
+            kept |= {"result.csv", "derived"}
         self._delete_all_but(kept, task)
 
     def drop_work(self, task: Task) -> None:
@@ -204,6 +207,7 @@ class TaskStore:
             else:
                 if task.has_ended:
                     self.clean(task)
+                    self._delete(self.derived_of(task))  # it was not synced, and is made again
                 elif (mark := folder / "started").exists():
                     task.state, task.started = State.STARTED, mark.stat().st_mtime
                 yield task
@@ -231,6 +235,10 @@ class TaskStore:
     def result_of(self, task: Task) -> Path:
         """Where the task's result lies once it has succeeded."""
         return self.folder(task) / "result.csv"
+
+    def derived_of(self, task: Task) -> Path:
+        """The folder, made on demand, for what is made of the task's result."""
+        return self.folder(task) / "derived"
 
     def _delete_all_but(self, kept: set[str], task: Task) -> None:
         try:

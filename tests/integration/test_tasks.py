@@ -67,6 +67,8 @@ async def test_a_task_that_succeeded_tells_everything(service: Service) -> None:
             "self": f"/tasks/{task_id}",
             "events": f"/tasks/{task_id}/events",
             "result": f"/result/{task_id}",
+            "rows": f"/tasks/{task_id}/rows",
+            "summary": f"/tasks/{task_id}/summary",
         },
     }  # fmt: skip
     assert task == expected | {name: task[name] for name in ("created", "started", "finished")}
