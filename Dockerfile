@@ -62,7 +62,7 @@ WORKDIR /data
 EXPOSE 8000
 USER 10001:10001
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --start-interval=1s --retries=3 \
-    CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('localhost', os.environ.get('PLAYS_PORT') or 8000, timeout=4); c.request('GET', '/health'); sys.exit(c.getresponse().status != 200)"]
+    CMD ["python", "-c", "import http.client as h, os, ssl, sys; at = ('localhost', os.environ.get('PLAYS_PORT') or 8000); c = h.HTTPSConnection(*at, timeout=4, context=ssl._create_unverified_context()) if os.environ.get('PLAYS_TLS_CERT') else h.HTTPConnection(*at, timeout=4); c.request('GET', '/health'); sys.exit(c.getresponse().status != 200)"]
 ENTRYPOINT ["plays-service"]
 CMD ["serve"]
 ARG VERSION=

@@ -15,7 +15,7 @@ INSTALL_INPUTS := setup.cfg setup.py pyproject.toml $(wildcard plays_service/*/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test sanitize fuzz lint types format bench-aggregate bench-service dist dist-test release audit image image-test clean
+.PHONY: help run test sanitize fuzz crash lint types format bench-aggregate bench-service dist dist-test release audit image image-test clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' Makefile | expand -t 18
@@ -45,6 +45,11 @@ sanitize: $(VENV)/.test ## Run the aggregation's tests with AddressSanitizer and
 SECONDS ?= 60
 fuzz: $(VENV)/.test ## Fuzz the kernel against the pure implementation, with clang (SECONDS=60)
 	$(BIN)/python tests/fuzz/run.py $(SECONDS)
+
+KILLS ?= 500
+SEED ?= 1
+crash: $(VENV)/.test ## Kill the service and its workers again and again, and see that nothing is lost (KILLS=500 SEED=1)
+	$(BIN)/python -m tests.crash.campaign --kills $(KILLS) --seed $(SEED)
 
 lint: $(VENV)/.lint ## Check the code's style
 	$(BIN)/ruff check

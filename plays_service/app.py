@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator
 
@@ -12,17 +13,26 @@ from aiohttp import web
 from plays_service import __version__
 from plays_service.aggregation import use_engine
 from plays_service.api import (
+    METRICS,
     READER,
     RUNNER,
     SETTINGS,
     STOPPING,
+    TOKENS,
     UPLOADS,
+    Metrics,
     ServiceRunner,
     add_routes,
     errors_as_json,
+    finish_answer,
+    name_requests,
+    require_token,
 )
+from plays_service.logs import log_loop_error
 from plays_service.settings import Settings
 from plays_service.tasks import ResultReader, TaskRunner, TaskStore
+from plays_service.tls import Certificate
+from plays_service.tokens import TokenFile
 
 __all__ = ["create_app", "serve"]
 
@@ -30,10 +40,14 @@ _log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings) -> web.Application:
-    """The whole service as an aiohttp application."""
-    app = web.Application(middlewares=[errors_as_json])
+    """The whole service as an aiohttp application. Raises `TokensError`."""
+    app = web.Application(middlewares=[name_requests, errors_as_json, require_token])
     app[SETTINGS] = settings
     app[UPLOADS] = set()
+    app[METRICS] = Metrics(app)
+    if settings.tokens_file is not None:
+        app[TOKENS] = TokenFile(settings.tokens_file)
+    app.on_response_prepare.append(finish_answer)
     app.cleanup_ctx.append(_run_tasks)
     app.on_shutdown.append(_stop_waiting)
     add_routes(app)
@@ -43,20 +57,30 @@ def create_app(settings: Settings) -> web.Application:
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Then: not ready, no new connections, no new uploads; what is being uploaded may finish (for
-    ``stop_timeout`` seconds); segments under way finish; the rest goes on at the next start.
+    Then: not ready, no new connections, no new uploads; what is being uploaded may finish, and then
+    the segments under way (for ``stop_timeout`` seconds each); the rest goes on at the next start.
+    A second signal ends it at once, which loses nothing either.
     Raises `OSError` where the address is taken, `DataFolderError` where the data folder is,
-    `EngineError` where the engine is not built.
+    `EngineError` where the engine is not built, `TokensError` and `TlsError` where their files are
+    no use.
     """
+    asyncio.get_running_loop().set_exception_handler(log_loop_error)
     engine = use_engine(settings.engine)
+    certificate = _certificate(settings)
     app = create_app(settings)
-    runner = ServiceRunner(app, shutdown_timeout=settings.stop_timeout)
+    runner = ServiceRunner(app, settings)
     stop = _stop_signal()
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
+        tls = certificate.context if certificate else None
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024, ssl_context=tls)
         await site.start()
-        _log.info("plays_service %s (%s engine) on %s", __version__, engine, _addresses(runner))
+        _log.info(
+            "plays_service %s (%s engine) on %s",
+            __version__,
+            engine,
+            _addresses(runner, "https" if tls else "http"),
+        )
         await stop.wait()
         _log.info("stopping")
         app[STOPPING].set()
@@ -80,7 +104,7 @@ async def _run_tasks(app: web.Application) -> AsyncIterator[None]:
         )
         await app[RUNNER].start()
         yield
-        await asyncio.gather(app[READER].stop(), app[RUNNER].stop())
+        await asyncio.gather(app[READER].stop(), app[RUNNER].stop(settings.stop_timeout))
     finally:
         store.close()
 
@@ -93,10 +117,25 @@ def _stop_signal() -> asyncio.Event:
     """Set by SIGTERM and SIGINT, from now on."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def set_or_end(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, set_or_end, number)
     return stop
 
 
-def _addresses(runner: web.AppRunner) -> str:
-    return ", ".join(f"http://{address[0]}:{address[1]}" for address in runner.addresses)
+def _certificate(settings: Settings) -> Certificate | None:
+    """The certificate, if there is to be one; SIGHUP has it read again."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    certificate = Certificate(settings.tls_cert, settings.tls_key)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, certificate.reload)
+    return certificate
+
+
+def _addresses(runner: web.AppRunner, scheme: str) -> str:
+    return ", ".join(f"{scheme}://{address[0]}:{address[1]}" for address in runner.addresses)

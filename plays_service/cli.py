@@ -64,21 +64,19 @@ def serve(**flags: str | None) -> None:
             "`plays-service aggregate` works here"
         )
     import asyncio
-    import logging
 
     from plays_service.aggregation import EngineError
     from plays_service.app import serve
+    from plays_service.logs import configure_logging
     from plays_service.tasks import DataFolderError
+    from plays_service.tls import TlsError
+    from plays_service.tokens import TokensError
 
     settings = _load_settings(flags)
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    configure_logging(settings.log_level, settings.log_format)
     try:
         asyncio.run(serve(settings))
-    except (DataFolderError, EngineError) as error:
+    except (DataFolderError, EngineError, TlsError, TokensError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(
@@ -117,6 +115,33 @@ def aggregate(path: Path, output: Path, encoding: str | None, on_error: str) -> 
     except (EncodingError, EngineError, OSError) as error:
         raise click.ClickException(str(error)) from error
     _report(summary, path)
+
+
+@main.command()
+@click.argument("name")
+@click.option(
+    "--file",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Add the line to this file (PLAYS_TOKENS_FILE of the service) instead of showing it.",
+)
+def token(name: str, path: Path | None) -> None:
+    """Make an API token for NAME and show it, once: the service keeps only its hash.
+
+    NAME is the owner of the tasks. A further token for the same NAME sees the same tasks: that is
+    how one is replaced.
+    """
+    from plays_service.tokens import TokensError, add_token, make_token
+
+    try:
+        secret, line = make_token(name)
+        if path is not None:
+            add_token(path, line)
+    except TokensError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(secret)
+    if path is None:
+        click.echo(f"The line for the file of tokens:\n{line}", err=True, nl=False)
 
 
 def _report(summary: Summary, path: Path) -> None:

@@ -70,11 +70,17 @@ def _aggregate(work: Work, settings: Settings) -> Summary:
     engine = use_engine(settings.engine)
     if work.input.stat().st_size <= SMALL:
         return asyncio.run(_run(work, _call_here))  # before a worker has started, it is done
-    pool = WorkerPool(settings.workers, engine, fork=sys.platform == "linux")
+    make = WorkerPool.forked if sys.platform == "linux" else WorkerPool
+    return asyncio.run(_run_in(make(settings.workers, engine), work))
+
+
+async def _run_in(pool: WorkerPool, work: Work) -> Summary:
     try:
-        return asyncio.run(_run(work, _caller(pool, settings.workers)))
+        if not pool.alive:
+            await pool.start()
+        return await _run(work, _caller(pool, work.workers))
     finally:
-        pool.close()
+        await pool.close()
 
 
 async def _run(work: Work, call: Call) -> Summary:
@@ -88,7 +94,7 @@ async def _call_here(function: Callable[..., Any], *args: Any) -> Any:
 
 
 def _caller(pool: WorkerPool, workers: int) -> Call:
-    queue = FairQueue(workers + 1)
+    queue = FairQueue(workers)
 
     async def call(function: Callable[..., Any], *args: Any) -> Any:
         return await queue.run("the only task", lambda: pool.call(function, *args))

@@ -13,6 +13,8 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
+from plays_service.aggregation import ERRORS_KEPT
+
 __all__ = ["Setting", "Settings", "SettingsError", "parse_duration", "parse_size", "settings_table"]
 
 _SIZE_UNITS: Final = {
@@ -102,6 +104,23 @@ def _worker_memory(text: str) -> int:
     return size
 
 
+def _optional_size(text: str) -> int | None:
+    return parse_size(text) or None
+
+
+def _up_to(most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > most:
+            raise ValueError(f"is not a whole number from 0 to {most}")
+        return int(text)
+
+    return parse
+
+
+def _optional_path(text: str) -> Path | None:
+    return None if text in ("", "none") else Path(text)
+
+
 def _one_of(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in choices:
@@ -133,7 +152,10 @@ class Settings:
     )
     workers: int = _setting(_parse_count, "cores", "Worker processes that aggregate.")
     worker_memory: int = _setting(
-        _worker_memory, "512MiB", "Memory that one worker may use for its groups, about."
+        _worker_memory,
+        "512MiB",
+        "Memory that one worker may use for its groups, about; at one and a half times this (and "
+        "64 MiB) the system refuses more.",
     )
     segment_size: int = _setting(
         _positive_size, "64MiB", "Large files are aggregated in segments of at most this size."
@@ -144,14 +166,57 @@ class Settings:
     max_queued_tasks: int = _setting(
         _parse_count, "10000", "Unfinished tasks at once; an upload beyond is answered 503."
     )
+    max_uploads: int = _setting(
+        _parse_count, "256", "Uploads under way at once; one beyond is answered 503."
+    )
     upload_timeout: float = _setting(
         parse_duration, "60s", "An upload that sends nothing for this long is answered 408."
+    )
+    min_upload_rate: int = _setting(
+        parse_size,
+        "1KiB",
+        "An upload that sends less than this in a second, on average and after the first "
+        "PLAYS_UPLOAD_TIMEOUT, is answered 408; 0: no limit.",
+    )
+    idle_timeout: float = _setting(
+        parse_duration,
+        "75s",
+        "A connection on which no request comes, or a client takes nothing of its answer, for this "
+        "long is closed.",
+    )
+    max_header_size: int = _setting(
+        _positive_size,
+        "16KiB",
+        "Longest header of a request, and all headers of a part of a form.",
+    )
+    max_form_parts: int = _setting(_parse_count, "100", "Parts that a form may have.")
+    max_errors: int = _setting(
+        _up_to(ERRORS_KEPT), str(ERRORS_KEPT), "Bad records that a task tells one by one."
+    )
+    disk_quota: int | None = _setting(
+        _optional_size,
+        "0",
+        "What the tasks may take of the disk, unfinished ones counted three times their input; an "
+        "upload beyond is answered 507; 0: no limit.",
+    )
+    disk_margin: int = _setting(
+        parse_size, "128MiB", "Disk that stays free: an upload that would take it is answered 507."
+    )
+    segment_timeout: float = _setting(
+        parse_duration,
+        "30min",
+        "A worker that takes longer over one segment, or one share of a merge, is killed.",
+    )
+    max_tries: int = _setting(
+        _parse_count, "3", "How often a task may cost its worker's life before it is a FAILURE."
     )
     result_ttl: float = _setting(
         parse_duration, "24h", "How long results, failures and cancelled tasks are kept."
     )
     stop_timeout: float = _setting(
-        parse_duration, "25s", "On SIGTERM, how long uploads in progress may take to finish."
+        parse_duration,
+        "25s",
+        "On SIGTERM, how long uploads and segments under way may take to finish.",
     )
     engine: str = _setting(
         _one_of("auto", "native", "pure"),
@@ -161,9 +226,24 @@ class Settings:
     fsync: bool = _setting(
         _parse_switch, "0", "1: tasks and results survive a power cut too; the image sets it."
     )
+    tokens_file: Path | None = _setting(
+        _optional_path, "none", "File of API tokens, one a line; without it everybody may do all."
+    )
+    tls_cert: Path | None = _setting(
+        _optional_path, "none", "Certificate (PEM, with its chain): serve HTTPS; needs the key."
+    )
+    tls_key: Path | None = _setting(_optional_path, "none", "Private key of the certificate (PEM).")
     log_level: str = _setting(
         _one_of("debug", "info", "warning", "error"), "info", "How much is logged, to stderr."
     )
+    log_format: str = _setting(
+        _one_of("text", "json"), "text", "Lines for people (text) or for machines (json)."
+    )
+
+    def __post_init__(self) -> None:
+        """Raise `SettingsError` where settings contradict each other."""
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise SettingsError("PLAYS_TLS_CERT and PLAYS_TLS_KEY: set both, or neither")
 
     @classmethod
     def load(

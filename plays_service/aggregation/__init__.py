@@ -27,10 +27,11 @@ from plays_service.aggregation.engine import (
 )
 from plays_service.aggregation.errors import CsvError
 from plays_service.aggregation.fields import parse_date
+from plays_service.aggregation.groupfile import DamagedFileError
 from plays_service.aggregation.json_lines import row_fields
 from plays_service.aggregation.keys import PARTITIONS
 from plays_service.aggregation.parquet import ParquetError
-from plays_service.aggregation.publish import publish
+from plays_service.aggregation.publish import publish_once, temporary_for
 from plays_service.aggregation.result_rows import DATE_MAX, DamagedResultError
 from plays_service.aggregation.row_pages import Page, read_page
 from plays_service.aggregation.row_query import SORTS, RowQuery
@@ -45,6 +46,7 @@ __all__ = [
     "PARTITIONS",
     "SORTS",
     "CsvError",
+    "DamagedFileError",
     "DamagedResultError",
     "Dialect",
     "EncodingError",
@@ -72,10 +74,11 @@ __all__ = [
     "merge_small",
     "parse_date",
     "plan_result",
-    "publish",
+    "publish_once",
     "read_dialect",
     "read_page",
     "row_fields",
+    "temporary_for",
     "use_engine",
     "write_ranges",
 ]

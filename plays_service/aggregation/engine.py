@@ -15,6 +15,7 @@ from typing import Final
 from plays_service.aggregation import pure
 from plays_service.aggregation.result_summary import ResultSummary
 from plays_service.aggregation.row_query import RowQuery
+from plays_service.aggregation.steps import Step, reached
 from plays_service.aggregation.summary import Reading, Segment, Source, Summary
 
 __all__ = [
@@ -66,6 +67,7 @@ def aggregate_segment(
     where it takes bytes that a growing file does not have yet.
     """
     reading: Reading | None = _engine.aggregate_segment(source, segment, partial, seed, memory)
+    reached(Step.SEGMENT_READ)
     return reading
 
 
@@ -77,6 +79,7 @@ def aggregate_file(source: Source, result: Path, scratch: Path, seed: int, memor
     comes without a result; lines are those of the file.
     """
     summary: Summary = _engine.aggregate_file(source, result, scratch, seed, memory)
+    reached(Step.RESULT_WRITTEN)
     return summary
 
 
@@ -90,6 +93,7 @@ def merge_partitions(
     `DamagedFileError` for a partial that is not whole.
     """
     groups: int = _engine.merge_partitions(partials, partitions, run, seed, memory)
+    reached(Step.PARTITIONS_MERGED)
     return groups
 
 
@@ -99,6 +103,7 @@ def combine_partials(partials: Sequence[Path], partial: Path, seed: int, memory:
     Where groups are few, that leaves less to merge when all are there. Raises `DamagedFileError`.
     """
     groups: int = _engine.combine_partials(partials, partial, seed, memory)
+    reached(Step.PARTIALS_COMBINED)
     return groups
 
 
@@ -109,12 +114,14 @@ def plan_result(runs: Sequence[Path], result: Path, size: int) -> list[tuple[ran
     bytes each. Raises `OSError` where the disk has no room for the whole result.
     """
     plan: list[tuple[range, int]] = _engine.plan_result(runs, result, size)
+    reached(Step.RESULT_PLANNED)
     return plan
 
 
 def write_ranges(runs: Sequence[Path], ranges: range, result: Path, offset: int) -> None:
     """Write the rows of some ranges into ``result`` at ``offset``, by order of first row."""
     _engine.write_ranges(runs, ranges, result, offset)
+    reached(Step.RANGES_WRITTEN)
 
 
 def build_view(result: Path, query: RowQuery, view: Path, memory: int) -> int:

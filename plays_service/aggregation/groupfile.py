@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import struct
 import sys
 import zlib
@@ -31,6 +30,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, NamedTuple, Self, TypeAlias
+
+from plays_service.aggregation.publish import temporary_for
 
 __all__ = [
     "MAGIC",
@@ -85,7 +86,7 @@ class GroupFileWriter:
     def __init__(self, path: Path) -> None:
         self.note: Any = None
         self._path = path
-        self._temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+        self._temporary = temporary_for(path)
         self._index: list[Block] = []
         self._file = self._temporary.open("wb")
         self._offset = self._file.write(MAGIC)

@@ -7,7 +7,6 @@ that the words are the same. The index, note and trailer of a group file are wri
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +21,7 @@ from plays_service.aggregation.groupfile import MAGIC, DamagedFileError, GroupFi
 from plays_service.aggregation.keys import PARTITIONS
 from plays_service.aggregation.merge import plan_result, range_size
 from plays_service.aggregation.native_rows import build_view, json_lines, summarize
+from plays_service.aggregation.publish import temporary_for
 from plays_service.aggregation.pure import known_reading
 from plays_service.aggregation.records import RecordReader
 from plays_service.aggregation.rows import RESULT_HEADER
@@ -205,7 +205,7 @@ def _worded(
 @contextmanager
 def _temporary(path: Path) -> Iterator[Path]:
     """A name beside ``path`` for a file that may become it; what is left of it goes."""
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = temporary_for(path)
     try:
         yield temporary
     finally:

@@ -14,7 +14,7 @@ from plays_service.aggregation.engine import (
 )
 from plays_service.aggregation.errors import CsvError
 from plays_service.aggregation.keys import PARTITIONS
-from plays_service.aggregation.publish import publish
+from plays_service.aggregation.publish import publish, temporary_for
 from plays_service.aggregation.summary import Source, Summary
 
 __all__ = ["aggregate_small", "merge_small"]
@@ -40,7 +40,7 @@ def aggregate_small(
         source = Source(path, dialect_of(path, encoding), skip_errors)
     except CsvError as error:
         return Summary(error=error)
-    temporary = result.with_name(result.name + ".tmp")
+    temporary = temporary_for(result)
     summary = aggregate_file(source, temporary, folder, seed, memory)
     if summary.error is None:
         publish(temporary, result, fsync=fsync)
@@ -54,7 +54,7 @@ def merge_small(
 
     ``run`` is for the groups in between, and is left behind. Raises `DamagedFileError`.
     """
-    temporary = run.with_name("result.csv")
+    temporary = temporary_for(run)
     groups = merge_partitions(partials, range(PARTITIONS), run, seed, memory)
     for ranges, offset in plan_result([run], temporary, memory):
         write_ranges([run], ranges, temporary, offset)

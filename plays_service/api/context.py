@@ -10,9 +10,10 @@ from aiohttp import web
 
 from plays_service.api.errors import ApiError
 from plays_service.settings import Settings
-from plays_service.tasks import ResultReader, Task, TaskRunner
+from plays_service.tasks import CURRENT_TASK, ResultReader, Task, TaskRunner
+from plays_service.tokens import TokenFile
 
-__all__ = ["READER", "RUNNER", "SETTINGS", "STOPPING", "UPLOADS", "task_of"]
+__all__ = ["OWNER", "READER", "RUNNER", "SETTINGS", "STOPPING", "TOKENS", "UPLOADS", "task_of"]
 
 SETTINGS: Final = web.AppKey("settings", Settings)
 RUNNER: Final = web.AppKey("runner", TaskRunner)
@@ -21,17 +22,27 @@ READER: Final = web.AppKey("reader", ResultReader)
 STOPPING: Final = web.AppKey("stopping", asyncio.Event)
 #: The handlers of the uploads under way.
 UPLOADS: Final = web.AppKey("uploads", set[asyncio.Task[Any]])
+#: The tokens that let clients in; without this everybody may do all.
+TOKENS: Final = web.AppKey("tokens", TokenFile)
+#: Whose token the request came with, where tokens are asked for.
+OWNER: Final = web.RequestKey("owner", str)
 
 
 def task_of(request: web.Request) -> Task:
-    """The task that the path names. Raises `ApiError` 404."""
+    """The task that the path names. Raises `ApiError` 404, also where it is somebody else's."""
     text = request.match_info["task_id"]
     try:
         task = request.app[RUNNER].registry.get(UUID(text))
     except ValueError:
         task = None
-    if task is None or str(task.id) != text.lower():
+    if task is None or str(task.id) != text.lower() or not _may_know(request, task):
         raise ApiError(
             404, "There is no task with this id: it never was, was deleted, or has expired"
         )
+    CURRENT_TASK.set(task.id)
     return task
+
+
+def _may_know(request: web.Request, task: Task) -> bool:
+    """Where tokens are asked for, a task is its owner's; one that has none is nobody's."""
+    return TOKENS not in request.app or task.owner == request[OWNER]

@@ -9,6 +9,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from plays_service.api.requests import method_of, route_of
+
 __all__ = ["ApiError", "errors_as_json"]
 
 _log = logging.getLogger(__name__)
@@ -43,7 +45,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except ConnectionError:
         raise  # nobody is there to be answered
     except Exception:
-        _log.exception("%s %s failed", request.method, request.path)
+        _log.exception("%s %s failed", method_of(request), route_of(request))
         return _answer(500, "The service failed at this request; its log says why")
 
 

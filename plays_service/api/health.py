@@ -6,10 +6,11 @@ from aiohttp import web
 
 from plays_service import __version__
 from plays_service.aggregation import engine_name
-from plays_service.api.context import RUNNER, SETTINGS, STOPPING
+from plays_service.api.context import RUNNER, SETTINGS, STOPPING, UPLOADS
 from plays_service.api.errors import ApiError
+from plays_service.tasks import DISK_FULL, QuotaError
 
-__all__ = ["get_health", "get_ready"]
+__all__ = ["check_ready", "get_health", "get_ready", "no_room", "refuse_uploads"]
 
 
 async def get_health(_request: web.Request) -> web.Response:
@@ -18,16 +19,44 @@ async def get_health(_request: web.Request) -> web.Response:
 
 
 async def get_ready(request: web.Request) -> web.Response:
-    """200 while uploads are taken; else 503, and why."""
-    refuse_uploads(request.app)
+    """200 while uploads are taken and worked on; else 503 or 507, and why."""
+    check_ready(request.app)
     return web.json_response({"status": "ready"})
 
 
+def check_ready(app: web.Application) -> None:
+    """Raise `ApiError` 503 or 507 where uploads are not taken, or not worked on."""
+    refuse_uploads(app)
+    if not app[RUNNER].workers_alive:
+        raise ApiError(503, "No worker runs; one is being started", {"Retry-After": "1"})
+
+
 def refuse_uploads(app: web.Application) -> None:
-    """Raise `ApiError` 503 where no upload can be taken now."""
+    """Raise `ApiError` 503 or 507 where no upload can be taken now."""
+    settings = app[SETTINGS]
     if app[STOPPING].is_set():
         raise ApiError(503, "The service is stopping; try again in a moment", {"Retry-After": "5"})
-    if app[RUNNER].unfinished >= app[SETTINGS].max_queued_tasks:
+    if app[RUNNER].unfinished >= settings.max_queued_tasks:
         raise ApiError(
             503, "Too many tasks are waiting; try again in a moment", {"Retry-After": "10"}
         )
+    if len(app[UPLOADS]) >= settings.max_uploads:
+        raise ApiError(
+            503, "Too many uploads are under way; try again in a moment", {"Retry-After": "10"}
+        )
+    try:
+        app[RUNNER].disk.check()
+    except OSError as error:
+        raise no_room(error) from None
+
+
+def no_room(error: OSError) -> ApiError:
+    """The answer to an upload for which the disk has no room. Passes other errors on."""
+    if error.errno not in DISK_FULL:
+        raise error
+    problem = (
+        "The service has used up its disk quota; delete results, or try again when some expire"
+        if isinstance(error, QuotaError)
+        else "The server's disk is full; try again later"
+    )
+    return ApiError(507, problem, {"Retry-After": "60", "Connection": "close"})

@@ -6,8 +6,10 @@ from aiohttp import web
 
 from plays_service.api.events import get_events
 from plays_service.api.health import get_health, get_ready
+from plays_service.api.metrics import get_metrics
 from plays_service.api.results import get_result
 from plays_service.api.rows import get_rows, get_summary
+from plays_service.api.session import delete_session, post_session
 from plays_service.api.tasks import delete_task, get_task
 from plays_service.api.uploads import answer_expectation, process_csv
 
@@ -29,6 +31,9 @@ def add_routes(app: web.Application) -> None:
             web.get("/tasks/{task_id}/rows", get_rows),
             web.get("/tasks/{task_id}/summary", get_summary),
             web.delete("/tasks/{task_id}", delete_task),
+            web.post("/session", post_session),
+            web.delete("/session", delete_session),
+            web.get("/metrics", get_metrics),
             web.get("/health", get_health),
             web.get("/ready", get_ready),
         ]

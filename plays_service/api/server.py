@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import Final
+import socket
+from typing import Any, Final
 
 from aiohttp import web
+
+from plays_service.api.access_log import access_logger
+from plays_service.api.headers import add_headers
+from plays_service.api.metrics import METRICS
+from plays_service.api.requests import request_id
+from plays_service.settings import Settings
 
 __all__ = ["ServiceRunner"]
 
@@ -20,6 +28,10 @@ class _Protocol(web.RequestHandler):
 
     __slots__ = ()
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        _drop_when_stalled(transport.get_extra_info("socket"), self._keepalive_timeout)
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -27,18 +39,31 @@ class _Protocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
+        request_id(request)
         if request.writer.output_size > 0:
             raise ConnectionError("an answer has begun already")
+        if isinstance(exc, ConnectionError):
+            raise exc  # nobody is there to be answered
         problem = " ".join((message or "").split())
         if status < 500:
-            _log.info("%s sent no valid HTTP: %s", request.remote, problem)
+            _log.info("%s sent no valid HTTP", request.remote)  # it may be any part of a file
             text = f"The request is not valid HTTP: {problem}"
         else:
             self.log_exception("Error handling request from %s", request.remote, exc_info=exc)
             text = "The service failed at this request; its log says why"
         answer = web.json_response({"message": text}, status=status)
         answer.force_close()
+        add_headers(request, answer)
         return answer
+
+
+def _drop_when_stalled(connection: Any, seconds: float) -> None:
+    """Let the system end the connection when the client takes nothing for so long (RFC 5482).
+
+    Or a client that reads no further would hold a result, and memory, for ever.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
 
 
 class _Server(web.Server):
@@ -47,12 +72,17 @@ class _Server(web.Server):
 
 
 class ServiceRunner(web.AppRunner):
-    """Runs the application as the service does; ``shutdown_timeout`` is in seconds."""
+    """Runs the application as the service does, within the limits of its settings."""
 
-    def __init__(self, app: web.Application, *, shutdown_timeout: float) -> None:
+    def __init__(self, app: web.Application, settings: Settings) -> None:
         super().__init__(
             app,
-            shutdown_timeout=shutdown_timeout,
+            shutdown_timeout=settings.stop_timeout,
+            # also what a client has for the headers of a request
+            keepalive_timeout=settings.idle_timeout,
+            max_line_size=settings.max_header_size,
+            max_field_size=settings.max_header_size,
+            access_log_class=access_logger(app[METRICS].http),
             read_bufsize=_READ_BUFFER_SIZE,
             auto_decompress=False,  # it has no limit
         )

@@ -9,8 +9,8 @@ from typing import Any
 from aiohttp import web
 
 from plays_service.api.context import RUNNER, task_of
-from plays_service.api.errors import ApiError
-from plays_service.tasks import DISK_FULL, State, Task
+from plays_service.api.health import no_room
+from plays_service.tasks import State, Task
 
 __all__ = ["delete_task", "get_task"]
 
@@ -30,9 +30,7 @@ async def delete_task(request: web.Request) -> web.Response:
             return web.json_response(describe(task))
         await runner.remove(task)
     except OSError as error:
-        if error.errno in DISK_FULL:
-            raise ApiError(507, "The server's disk is full; try again later") from error
-        raise
+        raise no_room(error) from error
     return web.Response(status=204)
 
 
@@ -43,7 +41,9 @@ def describe(task: Task) -> dict[str, Any]:
         links["result"] = f"/result/{task.id}"
     if task.state is State.SUCCESS:
         links |= {"rows": f"/tasks/{task.id}/rows", "summary": f"/tasks/{task.id}/summary"}
-    return task.to_json() | {
+    fields = task.to_json()
+    del fields["owner"]
+    return fields | {
         "created": _iso(task.created),
         "started": _iso(task.started),
         "finished": _iso(task.finished),

@@ -12,11 +12,12 @@ from aiohttp import ClientError, HttpVersion11, web
 
 from plays_service.aggregation import EncodingError, Transcoder
 from plays_service.aggregation.unpack import PACKINGS, PackingError, Unpacker
-from plays_service.api.context import RUNNER, SETTINGS, UPLOADS
+from plays_service.api.access import check_access
+from plays_service.api.context import OWNER, RUNNER, SETTINGS, UPLOADS
 from plays_service.api.errors import ApiError
-from plays_service.api.health import refuse_uploads
+from plays_service.api.health import no_room, refuse_uploads
 from plays_service.api.multipart import MultipartError, MultipartReader, Part, boundary_of
-from plays_service.tasks import DISK_FULL, Intake, Task
+from plays_service.tasks import CURRENT_TASK, Intake, Task
 
 __all__ = ["answer_expectation", "process_csv"]
 
@@ -109,11 +110,12 @@ class _Upload:
 
 async def process_csv(request: web.Request) -> web.Response:
     """Take a file and answer with the id of its task."""
-    refuse_uploads(request.app)
+    _refuse_unread(request)
     transcoder, skip_errors = _options(request)
     if not request.can_read_body:
         raise ApiError(400, _NO_FILE)
-    task = Task(filename="upload.csv", bytes=0, skip_errors=skip_errors)
+    task = Task(filename="upload.csv", bytes=0, skip_errors=skip_errors, owner=request.get(OWNER))
+    CURRENT_TASK.set(task.id)
     await _receive(request, transcoder, task)
     return web.json_response({"task_id": str(task.id)}, headers={"Location": f"/result/{task.id}"})
 
@@ -121,6 +123,7 @@ async def process_csv(request: web.Request) -> web.Response:
 async def answer_expectation(request: web.Request) -> None:
     """Tell a client that waits for it to send its body (RFC 9110, section 10.1.1).
 
+    A client that need not send it is told nothing here: it gets its refusal instead.
     Raises `HTTPExpectationFailed`: here, before any middleware, it must be JSON by itself.
     """
     if request.version < HttpVersion11:
@@ -131,8 +134,21 @@ async def answer_expectation(request: web.Request) -> None:
         raise web.HTTPExpectationFailed(
             text=json.dumps({"message": message}), content_type="application/json"
         )
+    try:
+        check_access(request)
+        _refuse_unread(request)
+    except ApiError:
+        return
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     request.writer.output_size = 0  # not the answer yet
+
+
+def _refuse_unread(request: web.Request) -> None:
+    """Raise `ApiError` where an upload cannot be taken, as far as its headers tell."""
+    refuse_uploads(request.app)
+    limit = request.app[SETTINGS].max_upload_size
+    if (request.content_length or 0) > limit + _FORM_OVERHEAD:
+        raise _too_large(limit)
 
 
 async def _receive(request: web.Request, transcoder: Transcoder, task: Task) -> None:
@@ -142,8 +158,6 @@ async def _receive(request: web.Request, transcoder: Transcoder, task: Task) -> 
     assert handler is not None
     request.app[UPLOADS].add(handler)
     handler.add_done_callback(request.app[UPLOADS].discard)
-    if (request.content_length or 0) > settings.max_upload_size + _FORM_OVERHEAD:
-        raise _too_large(settings.max_upload_size)
     intake = Intake(request.app[RUNNER], task)
     upload = _Upload(task, intake, transcoder, settings.max_upload_size)
     try:
@@ -155,8 +169,8 @@ async def _receive(request: web.Request, transcoder: Transcoder, task: Task) -> 
         await intake.abandon()
         if isinstance(error, PackingError):
             raise ApiError(400, str(error), _CLOSE) from None
-        if isinstance(error, OSError) and error.errno in DISK_FULL:
-            raise ApiError(507, "The server's disk is full; try again later", _CLOSE) from error
+        if isinstance(error, OSError):
+            raise no_room(error) from error
         raise
 
 
@@ -196,7 +210,13 @@ async def _read_body(request: web.Request, upload: _Upload) -> None:
 
 
 async def _read_form(request: web.Request, chunks: AsyncIterator[bytes], upload: _Upload) -> None:
-    reader = MultipartReader(chunks, boundary_of(request.headers["Content-Type"]))
+    settings = request.app[SETTINGS]
+    reader = MultipartReader(
+        chunks,
+        boundary_of(request.headers["Content-Type"]),
+        max_header_size=settings.max_header_size,
+        max_parts=settings.max_form_parts,
+    )
     found = False
     while part := await reader.next_part():
         if part.name != "file":
@@ -220,21 +240,28 @@ async def _read_part(part: Part, upload: _Upload) -> bool:
 
 
 async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
-    """The body as it arrives. Raises `ApiError` where it stops arriving."""
-    timeout = request.app[SETTINGS].upload_timeout
+    """The body as it arrives. Raises `ApiError` where it stops arriving, or hardly does."""
+    settings, loop = request.app[SETTINGS], asyncio.get_running_loop()
+    timeout, least = settings.upload_timeout, settings.min_upload_rate
+    begun, size = loop.time(), 0
     while True:
         try:
             async with asyncio.timeout(timeout):
                 chunk = await request.content.readany()
         except TimeoutError:
-            raise ApiError(
-                408, f"Nothing came for {timeout:g} s; send the file again", _CLOSE
-            ) from None
+            raise _timed_out(f"Nothing came for {timeout:g} s") from None
         except (ClientError, web.RequestPayloadError, ConnectionError) as error:
             raise ApiError(400, f"The upload ended early: {error}", _CLOSE) from None
         if not chunk:
             return
+        size += len(chunk)
+        if size < (loop.time() - begun - timeout) * least:
+            raise _timed_out(f"Less than {least} bytes came in a second")
         yield chunk
+
+
+def _timed_out(problem: str) -> ApiError:
+    return ApiError(408, f"{problem}; send the file again", _CLOSE)
 
 
 async def _unpacked(request: web.Request, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,9 @@ class Batcher:
         self._waiting: deque[_Call] = deque()
         self._hops: set[asyncio.Task[None]] = set()
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     async def run(self, function: Callable[[], Any], begin: Callable[[], None] = _nothing) -> Any:
         """What the function returns. Raises what it raises. ``begin`` is called when it is sent.
 
@@ -67,7 +71,8 @@ class Batcher:
         self._waiting.append(call)
         if self._free_hops:
             self._free_hops -= 1
-            hop = asyncio.create_task(self._work())
+            # In no context: its calls are of several tasks and requests.
+            hop = asyncio.create_task(self._work(), context=Context())
             self._hops.add(hop)
             hop.add_done_callback(self._hops.discard)
         try:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
+from plays_service.aggregation.steps import Step, reached
 from plays_service.tasks.work import SMALL
 
 if TYPE_CHECKING:
@@ -54,10 +55,11 @@ class Intake:
         self._syncing: asyncio.Future[None] | None = None
 
     def expect(self, size: int) -> None:
-        """Reserve the disk for about so many bytes, when the first of them are written.
+        """Reserve the disk for about so many bytes: budget now, blocks when the first are written.
 
-        Then `write` raises `OSError` (ENOSPC) at once if they will not fit.
+        This, and then `write`, raises `OSError` where they will not fit.
         """
+        self._runner.disk.claim_input(self._task.id, size, new=size)
         self._expected = size
 
     async def write(self, data: bytes) -> None:
@@ -84,6 +86,7 @@ class Intake:
         await self._flush()
         await self._finish_writing()
         await self._finish_syncing()
+        reached(Step.UPLOAD_WHOLE)
         await asyncio.to_thread(os.ftruncate, self._file, self._written)  # frees what is reserved
         await self._close()
         await self._runner.accept(self._task, self._written)
@@ -95,6 +98,7 @@ class Intake:
         await self._close()
         if self._on_disk:
             await self._runner.abandon(self._task)
+        self._runner.disk.release(self._task.id)
 
     def _collect(self, data: bytes) -> None:
         self._collected += len(data)
@@ -108,6 +112,8 @@ class Intake:
     async def _flush(self) -> None:
         """Begin to write what was collected; what comes meanwhile is collected anew."""
         await self._finish_writing()
+        if (size := self._written + self._collected) > self._expected:
+            self._runner.disk.claim_input(self._task.id, size, new=self._collected)
         if self._file is None:
             self._file = await asyncio.to_thread(self._open)
             self._on_disk = True
@@ -122,6 +128,7 @@ class Intake:
     async def _note_written(self, writing: asyncio.Future[None], size: int) -> None:
         await writing
         self._written += size
+        reached(Step.UPLOAD_WRITTEN)
         if self._begun:
             self._runner.grow(self._task, self._written)
         elif self._written > SMALL:

@@ -161,7 +161,7 @@ class Pipeline:
 
     async def _write(self, runs: Sequence[Path]) -> None:
         work = self._work
-        temporary = work.folder / "result.csv"
+        temporary = aggregation.temporary_for(work.folder / "result.csv")
         plan = await self._call(aggregation.plan_result, runs, temporary, work.segment_size)
         calls = [
             partial(self._call, aggregation.write_ranges, runs, ranges, temporary, offset)
@@ -171,7 +171,9 @@ class Pipeline:
             async for done, _ in written:
                 share_done = (1 - _MERGE_DONE) * done / (len(calls) + 1)
                 self._report(_MERGE_DONE + share_done)
-        await self._call(partial(aggregation.publish, temporary, work.result, fsync=work.fsync))
+        await self._call(
+            partial(aggregation.publish_once, temporary, work.result, fsync=work.fsync)
+        )
 
 
 class _Partials:

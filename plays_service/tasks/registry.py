@@ -36,5 +36,11 @@ class TaskRegistry:
         self._tasks.pop(task.id, None)
 
     def count_by_state(self) -> Counter[State]:
-        """How many tasks there are in each state."""
-        return Counter(task.state for task in self._tasks.values())
+        """How many tasks there are in each state, STARTED as soon as a worker begins."""
+        return Counter(_state_of(task) for task in self._tasks.values())
+
+
+def _state_of(task: Task) -> State:
+    """The state that `TaskRunner.reveal` would show."""
+    begun = task.state is State.PENDING and task.started is not None
+    return State.STARTED if begun else task.state

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -12,16 +11,20 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from plays_service.aggregation import Summary
+from plays_service.aggregation import DamagedFileError, Summary
 from plays_service.settings import Settings
 from plays_service.tasks.batcher import Batcher, Outcome, run_all
+from plays_service.tasks.current import context_of
+from plays_service.tasks.disk_budget import DISK_FULL, DiskBudget
 from plays_service.tasks.fair_queue import FairQueue
 from plays_service.tasks.growth import Growth
-from plays_service.tasks.pipeline import Pipeline
+from plays_service.tasks.pipeline import Pipeline, Progress
 from plays_service.tasks.registry import TaskRegistry
-from plays_service.tasks.store import DISK_FULL, TaskStore
+from plays_service.tasks.stats import Stats
+from plays_service.tasks.store import TaskStore
 from plays_service.tasks.task import State, Task
 from plays_service.tasks.work import Call, Work
+from plays_service.tasks.worker import WorkerLimits
 from plays_service.tasks.worker_pool import WorkerDiedError, WorkerPool
 
 __all__ = ["TaskRunner"]
@@ -60,11 +63,15 @@ class TaskRunner:
 
     def __init__(self, store: TaskStore, settings: Settings) -> None:
         self.registry = TaskRegistry()
+        self.stats = Stats()
         self.store = store
         self._settings = settings
-        self._pool = WorkerPool(settings.workers, settings.engine)
-        # One call more than workers, so that none waits for this process between two calls.
-        self._queue = FairQueue(settings.workers + 1)
+        self.disk = DiskBudget(
+            settings.data_dir, quota=settings.disk_quota, margin=settings.disk_margin
+        )
+        limits = WorkerLimits(memory=settings.worker_memory, seconds=settings.segment_timeout)
+        self._pool = WorkerPool(settings.workers, settings.engine, limits, tries=settings.max_tries)
+        self._queue = FairQueue(settings.workers)
         # Short calls go together, but for syncing: the disk does that together by itself.
         hops, most = (8, 1) if settings.fsync else (2, 32)
         self._disk = Batcher(_in_thread, hops=hops, most=most)
@@ -75,23 +82,32 @@ class TaskRunner:
 
     async def start(self) -> None:
         """Take up the tasks on disk: ended ones are known again, the others go on."""
-        for task in await asyncio.to_thread(lambda: list(self.store.load())):
+        for task, input_size, result_size in await asyncio.to_thread(self._load):
             self.registry.add(task)
-            if not task.has_ended:
-                self._run_soon(task, None, await asyncio.to_thread(self.store.size_of, task))
-        await self._pool.call(os.getpid)  # so that the first upload does not wait for a worker
+            if task.has_ended:
+                self.disk.keep(task.id, result_size)
+            else:
+                self.disk.keep_input(task.id, input_size)
+                self._run_soon(task, None, input_size)
+        await self._pool.start()  # so that the first upload does not wait for a worker
         _log.info("%d tasks on disk, %d to go on", len(self.registry), len(self._running))
         self._sweeper = asyncio.create_task(self._sweep())
 
-    async def stop(self) -> None:
-        """Stop after the calls under way; what has not ended goes on at the next start."""
+    def _load(self) -> list[tuple[Task, int, int]]:
+        store = self.store
+        return [(one, store.size_of(one), store.size_of_result(one)) for one in store.load()]
+
+    async def stop(self, seconds: float | None = None) -> None:
+        """Stop after the calls under way, which may take so many seconds.
+
+        What has not ended goes on at the next start.
+        """
         if self._sweeper is not None:
             self._sweeper.cancel()
         running = [*self._running.values(), *(one.running for one in self._early.values())]
         for one in running:
             one.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        await asyncio.to_thread(self._pool.close)
+        await asyncio.gather(self._pool.close(seconds), *running, return_exceptions=True)
 
     def begin(self, task: Task, size: int) -> None:
         """Run the pipeline on an input of which ``size`` bytes are on disk so far."""
@@ -115,11 +131,15 @@ class TaskRunner:
         if early is not None and early.summary is not None:
             # The task must have ended before it is one: its input was not written to the end, and
             # a restart would find less in it than was sent.
-            task.fail(early.summary)
+            task.fail(self._told(early.summary))
         await asyncio.to_thread(self.store.accept, task)
         self._early.pop(task.id, None)
         self.registry.add(task)
+        self.disk.keep_input(task.id, size)
+        self.stats.count_accepted(task, time.time())
         if task.has_ended:
+            self.disk.release(task.id)
+            self.stats.count_ended(task)
             task.ended.set()
             _log.info("task %s: %s", task.id, task.state)
             await asyncio.to_thread(self.store.clean, task)
@@ -136,8 +156,10 @@ class TaskRunner:
 
     async def accept_bytes(self, data: bytes, task: Task) -> None:
         """Make ``data``, the whole input, a task. Raises `OSError`."""
+        self.disk.claim_input(task.id, len(data), new=len(data))
         await self._disk.run(partial(self.store.accept_bytes, data, task))
         self.registry.add(task)
+        self.stats.count_accepted(task, time.time())
         self._run_soon(task, None, len(data))
 
     async def reveal(self, task: Task) -> None:
@@ -146,10 +168,11 @@ class TaskRunner:
         Most tasks end before anyone asks whether they have started: only those that are asked for
         pay for the mark that lets it survive a crash. Raises `OSError`.
         """
-        started = task.started
-        if task.state is State.PENDING and started is not None:
-            await asyncio.to_thread(self.store.mark_started, task, started)
-            if task.state is State.PENDING:  # it may have ended meanwhile
+        if task.state is not State.PENDING or task.started is None:
+            return
+        async with task.ending:  # a mark that came after the end would never be deleted
+            if task.state is State.PENDING:
+                await asyncio.to_thread(self.store.mark_started, task, task.started)
                 task.state = State.STARTED
                 task.changed.send()
 
@@ -171,6 +194,7 @@ class TaskRunner:
         if self.registry.get(task.id) is task:
             self.registry.remove(task)
             await asyncio.to_thread(self.store.remove, task)
+            self.disk.release(task.id)
 
     async def call(self, turn_of: Hashable, function: Callable[..., Any], *args: Any) -> Any:
         """What the function returns in a worker, when it is the turn of ``turn_of`` there.
@@ -187,17 +211,24 @@ class TaskRunner:
     @property
     def queued(self) -> int:
         """Calls that wait for a worker."""
-        return len(self._queue)
+        return len(self._queue) + len(self._short)
 
     @property
     def worker_restarts(self) -> int:
         """How often workers died and were replaced."""
         return self._pool.restarts
 
+    @property
+    def workers_alive(self) -> int:
+        """Workers that are there."""
+        return self._pool.alive
+
     def _run_soon(self, task: Task, run: _PipelineRun | None, size: int) -> None:
         run = run or self._start_pipeline(task, size)
         run.growth.finish(size)
-        running = asyncio.create_task(self._run(task, run.running), name=f"task {task.id}")
+        running = asyncio.create_task(
+            self._run(task, run.running), name=f"task {task.id}", context=context_of(task.id)
+        )
         self._running[task.id] = running
         running.add_done_callback(lambda _: self._running.pop(task.id, None))
 
@@ -212,22 +243,39 @@ class TaskRunner:
 
     async def _run_to_end(self, task: Task, pipeline: asyncio.Task[Summary]) -> None:
         try:
-            summary = await pipeline
+            try:
+                summary = await pipeline
+            except DamagedFileError as error:
+                summary = await self._again(task, error)
         except Exception as error:
             # where the disk is full, this makes the room to say so
             await asyncio.to_thread(self.store.drop_work, task)
             await self._end_surely(task, State.FAILURE, _reason(task, error))
         else:
-            task.count(summary)
+            task.count(self._told(summary))
             if summary.error is not None:
                 await self._end_surely(task, State.FAILURE, str(summary.error))
             else:
                 await self._end_surely(task, State.SUCCESS, "None")
 
+    async def _again(self, task: Task, error: DamagedFileError) -> Summary:
+        """Do without the partials that the disk, or whoever else writes there, has damaged."""
+        _log.error("task %s: %s; it begins anew", task.id, error)
+        await asyncio.to_thread(self.store.drop_work, task)
+        size = await asyncio.to_thread(self.store.size_of, task)
+        run = self._start_pipeline(task, size)
+        run.growth.finish(size)
+        return await run.running
+
     def _start_pipeline(self, task: Task, size: int) -> _PipelineRun:
         growth = Growth()
-        pipeline = Pipeline(self._caller(task, size), self._work(task), growth, _reporter(task))
-        return _PipelineRun(growth, asyncio.create_task(pipeline.run(), name=f"pipeline {task.id}"))
+        pipeline = Pipeline(
+            self._caller(task, size), self._work(task), growth, self._reporter(task)
+        )
+        running = asyncio.create_task(
+            pipeline.run(), name=f"pipeline {task.id}", context=context_of(task.id)
+        )
+        return _PipelineRun(growth, running)
 
     def _caller(self, task: Task, size: int) -> Call:
         def begin() -> None:
@@ -246,6 +294,20 @@ class TaskRunner:
             return await self._short.run(partial(function, *args), begin)
 
         return call_short if size <= _SHORT else call
+
+    def _reporter(self, task: Task) -> Progress:
+        def report(progress: float, segments: int, summary: Summary) -> None:
+            task.progress = max(task.progress, progress)
+            task.segments = segments
+            task.changed.send()
+            if summary.error is None:
+                task.count(self._told(summary))
+
+        return report
+
+    def _told(self, summary: Summary) -> Summary:
+        """As much of the summary as a task tells."""
+        return replace(summary, errors=summary.errors[: self._settings.max_errors])
 
     async def _call_short(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
         """Short calls of several tasks, which take one turn together."""
@@ -281,6 +343,8 @@ class TaskRunner:
             await self._disk.run(partial(save, end))
             task.state, task.message, task.finished = end.state, end.message, end.finished
             task.started, task.progress = end.started, end.progress
+            self.disk.keep(task.id, self.store.size_of_result(task))
+        self.stats.count_ended(task)
         task.ended.set()
         task.changed.send()
         _log.info("task %s: %s", task.id, state)
@@ -314,22 +378,14 @@ async def _in_thread(functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
     return await asyncio.to_thread(run_all, functions)
 
 
-def _reporter(task: Task) -> Callable[[float, int, Summary], None]:
-    def report(progress: float, segments: int, summary: Summary) -> None:
-        task.progress = max(task.progress, progress)
-        task.segments = segments
-        task.changed.send()
-        if summary.error is None:
-            task.count(summary)
-
-    return report
-
-
 def _reason(task: Task, error: Exception) -> str:
     """What a client is told of a failure that is not the file's fault."""
     if isinstance(error, WorkerDiedError):
         _log.error("task %s: %s", task.id, error)
         return f"The file could not be aggregated: {error}"
+    if isinstance(error, MemoryError):
+        _log.error("task %s: a worker's memory was not enough", task.id)
+        return "The file needs more memory than PLAYS_WORKER_MEMORY lets a worker have"
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         _log.error("task %s: %s", task.id, error)
         return "The server has no disk space left for this task; upload it again later"

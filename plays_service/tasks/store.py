@@ -8,6 +8,7 @@
                          work/                      partials, runs; until the task has ended
                          result.csv                 from SUCCESS on
                          derived/                   made of the result on demand; can be made again
+    <data_dir>/boot                                 of the system, which has written all the work
     <data_dir>/trash/                               removed, not yet deleted
     <data_dir>/set_aside/                           what start-up could not make sense of
 
@@ -17,7 +18,6 @@ each is either there or not.
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
@@ -29,15 +29,13 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from plays_service.aggregation.publish import publish, sync_folder
+from plays_service.aggregation.steps import Step, reached
 from plays_service.tasks.task import State, Task
 
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["DISK_FULL", "DataFolderError", "TaskStore"]
-
-#: Error numbers that mean: no room.
-DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+__all__ = ["DataFolderError", "TaskStore"]
 
 #: Bytes of an input that is deleted faster than another thread is asked to.
 _CLEANED_AT_ONCE: Final = 1 << 20
@@ -84,6 +82,8 @@ class TaskStore:
             raise DataFolderError(f"cannot use the data folder {self._root}: {error}") from error
         for leftover in self._trash.iterdir():
             _delete(leftover)
+        if not self._is_same_boot():
+            self._distrust_work()
 
     def close(self) -> None:
         """Give up the lock, as the system does when the process dies."""
@@ -94,6 +94,7 @@ class TaskStore:
     def begin(self, task: Task) -> Path:
         """Make the folder of a task that is to be; its input belongs where this says."""
         self.folder(task).mkdir()
+        reached(Step.UPLOAD_BEGUN)
         return self.input_of(task)
 
     def accept(self, task: Task) -> None:
@@ -102,6 +103,7 @@ class TaskStore:
             with self.input_of(task).open("rb") as file:
                 os.fsync(file.fileno())
             sync_folder(self._tasks)
+        reached(Step.UPLOAD_SYNCED)
         self.save(task)
 
     def accept_bytes(self, data: bytes, task: Task) -> None:
@@ -109,6 +111,7 @@ class TaskStore:
         path = self.begin(task)
         try:
             path.write_bytes(data)
+            reached(Step.UPLOAD_WHOLE)
             self.accept(task)
         except BaseException:
             self.remove(task)
@@ -116,16 +119,21 @@ class TaskStore:
 
     def mark_started(self, task: Task, started: float) -> None:
         """Make the state STARTED survive, and its time (seconds since the epoch)."""
-        mark = self.folder(task) / "started"
-        mark.touch()  # far cheaper than the whole state, and a power cut may undo it
+        mark = self.folder(task) / "started"  # far cheaper than the whole state
+        mark.touch()
         os.utime(mark, (started, started))
+        if self.fsync:
+            sync_folder(mark.parent)
+        reached(Step.STARTED_MARKED)
 
     def save(self, task: Task) -> None:
         """Write the task's state, atomically."""
         path = self.folder(task) / "task.json"
         temporary = path.with_suffix(".json.tmp")
         temporary.write_text(json.dumps(task.to_json()), encoding="utf-8")
+        reached(Step.STATE_WRITTEN)
         publish(temporary, path, fsync=self.fsync)
+        reached(Step.STATE_SAVED)
 
     def end(self, task: Task) -> None:
         """Write the task's last state, and clean where that takes no time."""
@@ -135,6 +143,7 @@ class TaskStore:
 
     def clean(self, task: Task) -> None:
         """Delete all of an ended task but its state and, after SUCCESS, its result."""
+        reached(Step.CLEAN_BEGUN)
         kept = (
             {"task.json", "result.csv", "derived"} if task.state is State.SUCCESS else {"task.json"}
         )
@@ -148,7 +157,11 @@ class TaskStore:
         """Delete a task, or what was begun of one, and all that belongs to it."""
         doomed = self._trash / uuid4().hex
         self.folder(task).rename(doomed)  # at once, so that a crash leaves no half of a task
+        if self.fsync:
+            sync_folder(self._tasks)  # or a power cut brings it back
+        reached(Step.REMOVE_RENAMED)
         _delete(doomed)
+        reached(Step.REMOVE_DELETED)
 
     def load(self) -> Iterator[Task]:
         """Every task on disk; ended ones are cleaned, and uploads deleted that became none.
@@ -167,7 +180,9 @@ class TaskStore:
                 self._set_aside.mkdir(exist_ok=True)
                 target = self._set_aside / f"{folder.name}.{uuid4().hex[:8]}"
                 folder.rename(target)
-                _log.warning("%s is not a task (%r); set aside as %s", folder, error, target)
+                # No text of the error: it may quote what is in the file.
+                kind = type(error).__name__
+                _log.warning("%s is not a task (%s); set aside as %s", folder, kind, target)
             else:
                 if task.has_ended:
                     self.clean(task)
@@ -186,10 +201,12 @@ class TaskStore:
 
     def size_of(self, task: Task) -> int:
         """Bytes of the task's input; 0 where it is missing."""
-        try:
-            return self.input_of(task).stat().st_size
-        except FileNotFoundError:
-            return 0
+        return _size(self.input_of(task))
+
+    def size_of_result(self, task: Task) -> int:
+        """Bytes of the task's result and of what was made of it; 0 where there is none."""
+        derived = sum(map(_size, self.derived_of(task).glob("*")))
+        return _size(self.result_of(task)) + derived
 
     def work_of(self, task: Task) -> Path:
         """The task's folder for partials and runs."""
@@ -207,6 +224,32 @@ class TaskStore:
         for path in self.folder(task).iterdir():
             if path.name not in kept:
                 _delete(path)
+                reached(Step.CLEAN_DELETED)
+
+    def _is_same_boot(self) -> bool:
+        """Whether the system has not been started anew since the work on disk was written."""
+        path, boot = self._root / "boot", _boot_id()
+        try:
+            return boot is not None and path.read_text(encoding="utf-8") == boot
+        except (FileNotFoundError, ValueError):
+            return False
+
+    def _distrust_work(self) -> None:
+        """Delete what a power cut may have left half written under its right name.
+
+        Partials and runs are not synced, because they can be made again.
+        """
+        for work in self._tasks.glob("*/work"):
+            _delete(work)
+        (self._root / "boot").write_text(_boot_id() or "", encoding="utf-8")
+
+
+def _boot_id() -> str | None:
+    """What tells this start of the system from all others; None where the system does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
 
 
 def _is_begun(folder: Path) -> bool:
@@ -216,6 +259,13 @@ def _is_begun(folder: Path) -> bool:
         return named_by_id and {path.name for path in folder.iterdir()} <= _BEGUN
     except (OSError, ValueError):
         return False
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _delete(path: Path) -> None:

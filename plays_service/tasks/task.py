@@ -36,6 +36,7 @@ class Task:
     id: UUID = field(default_factory=uuid4)
     filename: str
     bytes: int  #: size of the upload as it came
+    owner: str | None = None  #: whose token it came with, where tokens are asked for
     encoding: str = "UTF-8"  #: that the upload had; on disk it is UTF-8
     skip_errors: bool = False
     state: State = State.PENDING
@@ -77,9 +78,10 @@ class Task:
         self.finished = time.time()
 
     def to_json(self) -> dict[str, Any]:
-        """The task as the disk keeps it and the API shows it (times in seconds)."""
+        """The task as the disk keeps it (times in seconds)."""
         return {
             "task_id": str(self.id),
+            "owner": self.owner,
             "state": self.state.value,
             "message": self.message,
             "filename": self.filename,
@@ -103,6 +105,7 @@ class Task:
         """The task that `to_json` wrote. Raises `KeyError`, `TypeError` or `ValueError`."""
         task = cls(
             id=UUID(fields["task_id"]),
+            owner=fields.get("owner"),  # which older versions did not write
             filename=fields["filename"],
             bytes=fields["bytes"],
             encoding=fields["encoding"],

@@ -1,135 +1,154 @@
-"""Worker processes that may die without taking the service, or other tasks, with them."""
+"""Worker processes that may die, or hang, without taking the service or other tasks with them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import multiprocessing
-import os
-import signal
-import sys
-import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing.connection import wait
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
-from plays_service.aggregation import use_engine
-
-if sys.platform != "win32":
-    import resource
+from plays_service.tasks.worker import Crew, WorkerLimits, WorkerLostError
 
 __all__ = ["WorkerDiedError", "WorkerPool"]
 
 _log = logging.getLogger(__name__)
 R = TypeVar("R")
 
-#: Files that a worker may have open, where the system allows it. Without end is not allowed
-#: everywhere, not even where the limit is said to be that.
-_OPEN_FILES: Final = 65536
-
-_START_METHOD: Final = "spawn" if sys.platform == "win32" else "forkserver"
-
-#: How often a call may lose its worker before it is given up.
-ATTEMPTS: Final = 3
+#: Seconds before the next try to start a process, at first and at most.
+_START_AGAIN: Final = 0.1
+_START_AGAIN_AT_MOST: Final = 10.0
 
 
 class WorkerDiedError(RuntimeError):
-    """A call cost its worker's life every time."""
+    """A call cost its worker's life every time, or there are no workers any more."""
 
 
 class WorkerPool:
-    """Runs calls in processes. A process that dies costs its calls a retry.
+    """Runs calls in worker processes, one call in each at a time.
 
-    A broken `ProcessPoolExecutor` stays broken and does not say which call broke it. So the pool
-    is replaced, and each call that was under way is repeated alone in a pool of its own: where
-    that breaks too, the culprit is found.
+    A worker that dies, or takes too long and is killed, is replaced, and costs its call a try; a
+    call that has none left fails, and the others go on.
     """
 
-    def __init__(self, workers: int, engine: str, *, fork: bool = False) -> None:
-        """``fork``: make the workers now, as copies of this process, which is much faster.
-
-        For a process that has no other threads yet, on Linux.
-        """
-        self._workers = workers
+    def __init__(
+        self, workers: int, engine: str, limits: WorkerLimits | None = None, *, tries: int = 3
+    ) -> None:
+        self.workers = workers
+        self.restarts = 0  #: workers that had to be replaced
         self._engine = engine
-        self._pool = self._make_pool(workers, "fork" if fork else _START_METHOD)
-        if fork:
-            self._pool.submit(os.getpid)
-        self._alone = asyncio.Lock()
-        self.restarts = 0  #: pools that had to be replaced
+        self._limits = limits or WorkerLimits()
+        self._tries = tries
+        self._free: asyncio.LifoQueue[Crew] = asyncio.LifoQueue()  # the last one's caches are warm
+        self._crews: set[Crew] = set()
+        self._starting: set[asyncio.Task[None]] = set()
+        self._waiting: set[asyncio.Future[Crew]] = set()  # for a crew that is free
+        self._closing = False
+
+    @classmethod
+    def forked(cls, workers: int, engine: str) -> Self:
+        """A pool whose workers are there now, as copies of this process; see `Crew`."""
+        pool = cls(workers, engine)
+        crew = Crew(engine, pool._limits, processes=workers, fork=True)
+        crew.start()
+        pool._add(crew)
+        return pool
+
+    async def start(self) -> None:
+        """Start the workers; return when all of them are there."""
+        self._start(self.workers)
+        await asyncio.gather(*self._starting)
+
+    @property
+    def alive(self) -> int:
+        """Workers that are there, as far as is known."""
+        return sum(crew.processes for crew in self._crews)
 
     async def call(self, function: Callable[..., R], *args: Any) -> R:
         """The result of ``function(*args)`` in a worker.
 
         Raises what the function raises, and `WorkerDiedError`.
         """
-        pool = self._pool
-        try:
-            return await asyncio.wrap_future(pool.submit(function, *args))
-        except BrokenProcessPool:
-            self._replace(pool)
-        async with self._alone:
-            for attempt in range(2, ATTEMPTS + 1):
-                _log.warning("a worker died; %s runs alone, try %d", _name(function), attempt)
-                own = self._make_pool(1)
-                try:
-                    return await asyncio.wrap_future(own.submit(function, *args))
-                except BrokenProcessPool:
-                    continue
-                finally:
-                    own.shutdown(wait=False)
-        raise WorkerDiedError(
-            f"its worker died {ATTEMPTS} times in a row (killed, or out of memory)"
-        )
+        tries = 0
+        while True:
+            crew = await self._free_crew()
+            try:
+                return await crew.run(function, *args)
+            except WorkerLostError as lost:
+                tries += lost.begun
+                self._replace(crew)
+                _log.warning("%s: its worker %s; try %d", _name(function), lost, tries)
+                if tries == self._tries or self._closing:
+                    raise WorkerDiedError(f"its worker {lost}, {tries} times in a row") from None
+            finally:
+                if not crew.is_lost:
+                    self._free.put_nowait(crew)
 
-    def close(self) -> None:
-        """End the workers when their present calls are done; what waits is dropped."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    async def close(self, seconds: float | None = None) -> None:
+        """End the workers when their present calls are done, or after so many seconds."""
+        self._closing = True
+        for start in self._starting:
+            start.cancel()
+        for getting in self._waiting:
+            getting.cancel()
+        await asyncio.gather(*self._starting, return_exceptions=True)
+        crews = tuple(self._crews)
+        closing = [asyncio.create_task(asyncio.to_thread(crew.close)) for crew in crews]
+        if closing and (late := (await asyncio.wait(closing, timeout=seconds))[1]):
+            _log.warning("%d workers do not end by themselves and are killed", len(late))
+            for crew in crews:
+                crew.kill()
+            await asyncio.wait(late)
 
-    def _replace(self, broken: Executor) -> None:
-        if self._pool is broken:  # each call under way comes here; the first replaces
+    async def _free_crew(self) -> Crew:
+        while not self._closing:
+            getting = asyncio.ensure_future(self._free.get())
+            self._waiting.add(getting)
+            getting.add_done_callback(self._waiting.discard)
+            try:
+                await asyncio.wait([getting])
+            except asyncio.CancelledError:
+                getting.cancel()
+                raise
+            if not getting.cancelled() and not (crew := getting.result()).is_lost:
+                return crew
+        raise WorkerDiedError("the workers are being ended")
+
+    def _replace(self, lost: Crew) -> None:
+        if lost in self._crews:  # each call that it had comes here; the first replaces
+            self._crews.remove(lost)
             self.restarts += 1
-            self._pool = self._make_pool(self._workers)
-            broken.shutdown(wait=False)
+            if not self._closing:
+                self._start(lost.processes)
 
-    def _make_pool(self, workers: int, method: str = _START_METHOD) -> ProcessPoolExecutor:
-        # Once this process has an event loop and threads, never by forking it.
-        context = multiprocessing.get_context(method)
-        if method == "forkserver":
-            context.set_forkserver_preload(["plays_service.aggregation"])
-        return ProcessPoolExecutor(
-            workers, mp_context=context, initializer=_start_worker, initargs=(self._engine,)
-        )
+    def _start(self, workers: int) -> None:
+        for _ in range(workers):
+            one = asyncio.create_task(self._start_one())
+            self._starting.add(one)
+            one.add_done_callback(self._starting.discard)
+
+    async def _start_one(self) -> None:
+        pause = _START_AGAIN
+        while True:
+            crew = Crew(self._engine, self._limits)
+            try:
+                await asyncio.to_thread(crew.start)
+            except (OSError, EOFError, BrokenProcessPool) as error:
+                crew.give_up()
+                _log.error("cannot start a worker, will try again: %r", error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _START_AGAIN_AT_MOST)
+            else:
+                self._add(crew)
+                return
+
+    def _add(self, crew: Crew) -> None:
+        self._crews.add(crew)
+        for _ in range(crew.processes):
+            self._free.put_nowait(crew)
 
 
 def _name(function: Callable[..., Any]) -> str:
     function = function.func if isinstance(function, partial) else function
     return function.__name__
-
-
-def _start_worker(engine: str) -> None:
-    use_engine(engine)
-    _raise_file_limit()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; we stop them
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-
-
-def _raise_file_limit() -> None:
-    """A merge has all partials open, and a huge file has thousands."""
-    if sys.platform == "win32":
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _die_with_parent() -> None:
-    """A worker must not outlive a killed service and write beside its successor's workers."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)

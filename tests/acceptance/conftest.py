@@ -36,15 +36,21 @@ class Server:
 
     async def listening(self) -> None:
         """Return when the log tells the port; fail where the process ends before."""
+        if not await self.listens():
+            pytest.fail("the server did not start:\n" + "".join(self.log))
+
+    async def listens(self) -> bool:
+        """Return when the log tells the port; False where the process ends before."""
         assert self.process.stderr is not None
         async with asyncio.timeout(LONG):
             while line := (await self.process.stderr.readline()).decode():
                 self.log.append(line)
-                if match := re.search(r" on http://127\.0\.0\.1:([0-9]+)", line):
+                if match := re.search(r" on https?://127\.0\.0\.1:([0-9]+)", line):
                     self.port = int(match[1])
                     self._reading = asyncio.create_task(self._read_log())
-                    return
-        pytest.fail("the server did not start:\n" + "".join(self.log))
+                    return True
+            await self.process.wait()
+        return False
 
     async def _read_log(self) -> None:
         assert self.process.stderr is not None

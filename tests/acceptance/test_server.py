@@ -11,6 +11,8 @@ import re
 import shutil
 import signal
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -260,6 +262,54 @@ async def test_sigterm_to_the_whole_group_loses_nothing(
     assert await server.ended() == 0
     server = await start_server(segment_size=SMALL_SEGMENTS)
     assert await has_the_long_result(http, server, task_id)
+
+
+async def test_restarts_under_load_lose_no_accepted_task(
+    start_server: StartServer, http: aiohttp.ClientSession
+) -> None:
+    """Clients that meet a restart come again; those that wait for a result, too."""
+    server = await start_server(segment_size=SMALL_SEGMENTS, workers=1)
+    accepted: list[str] = []
+    long_tasks: list[str] = []
+
+    async def be_a_client() -> None:
+        while len(accepted) < 60:
+            try:
+                task_id = await upload(http, server, EXAMPLE)
+            except (aiohttp.ClientConnectionError, AssertionError):
+                await asyncio.sleep(0.05)
+                continue
+            accepted.append(task_id)
+            with suppress(aiohttp.ClientConnectionError):
+                assert await result(http, server, task_id) == EXAMPLE_RESULT
+
+    clients = [asyncio.create_task(be_a_client()) for _ in range(8)]
+    for goal in (10, 30):
+        await eventually(partial(has, accepted, goal))
+        long_tasks.append(await upload(http, server, LONG_FILE))
+        waiting = asyncio.create_task(answer_of(http, server, long_tasks[-1]))
+        await until_started(http, server, long_tasks[-1])
+        assert await server.terminate() == 0
+        assert await waiting in (PENDING, None)
+        server = await start_server(segment_size=SMALL_SEGMENTS, workers=1)
+    await asyncio.gather(*clients)
+    for task_id in accepted:
+        assert await result(http, server, task_id) == EXAMPLE_RESULT
+    for task_id in long_tasks:
+        assert await has_the_long_result(http, server, task_id)
+
+
+def has(accepted: list[str], goal: int) -> bool:
+    return len(accepted) >= goal
+
+
+async def answer_of(http: aiohttp.ClientSession, server: Server, task_id: str) -> bytes | None:
+    """What a client that waits is told; None where it was not there early enough."""
+    try:
+        async with http.get(f"{server.url}/result/{task_id}?wait=30") as answer:
+            return await answer.read()
+    except aiohttp.ClientConnectionError:
+        return None
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from plays_service.api import ServiceRunner
+from plays_service.api import RUNNER, SETTINGS, UPLOADS, ServiceRunner
 from plays_service.app import create_app
 from plays_service.settings import Settings
 from plays_service.tasks import TaskRunner, WorkerPool
@@ -25,6 +24,8 @@ from plays_service.tasks import TaskRunner, WorkerPool
 ENDED: Final = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
 PENDING_BODY: Final = b'{"state": "PENDING", "message": "None"}'
 MIB: Final = 1 << 20
+#: What a data folder has besides its tasks.
+_FRAME: Final = frozenset({"boot", "lock", "tasks", "trash"})
 #: Seconds: far more than anything here takes.
 LONG: Final = 30.0
 
@@ -33,7 +34,7 @@ class _Server(TestServer):
     """Started like `plays_service.app.serve` does."""
 
     async def _make_runner(self, **_: Any) -> web.AppRunner:
-        return ServiceRunner(self.app, shutdown_timeout=LONG)
+        return ServiceRunner(self.app, self.app[SETTINGS])
 
 
 class Service:
@@ -49,6 +50,15 @@ class Service:
         port = self.client.port
         assert port is not None
         return port
+
+    @property
+    def uploads(self) -> set[asyncio.Task[Any]]:
+        """The uploads under way."""
+        return self.app[UPLOADS]
+
+    @property
+    def runner(self) -> TaskRunner:
+        return self.app[RUNNER]
 
     async def upload(
         self, data: bytes, *, filename: str = "plays.csv", params: Mapping[str, str] | None = None
@@ -191,12 +201,11 @@ async def gate(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gate]:
     call, stop = WorkerPool.call, TaskRunner.stop
 
     async def gated(self: WorkerPool, function: Callable[..., Any], *args: Any) -> Any:
-        if function is not os.getpid:  # with which the runner starts a worker
-            await gate.passed()
+        await gate.passed()
         return await call(self, function, *args)
 
-    async def stop_and_open(self: TaskRunner) -> None:
-        stopping = asyncio.ensure_future(stop(self))
+    async def stop_and_open(self: TaskRunner, seconds: float | None = None) -> None:
+        stopping = asyncio.ensure_future(stop(self, seconds))
         await asyncio.sleep(0)  # by then it has cancelled everything
         gate.open()
         await stopping
@@ -221,7 +230,7 @@ async def eventually(
 
 def leftovers(data_dir: Path) -> list[str]:
     """What a data folder has that is not an ended task, as relative paths."""
-    found = [path for path in data_dir.iterdir() if path.name not in ("lock", "tasks", "trash")]
+    found = [path for path in data_dir.iterdir() if path.name not in _FRAME]
     found += (data_dir / "trash").iterdir()
     for folder in (data_dir / "tasks").iterdir():
         try:

@@ -13,7 +13,7 @@ import pytest
 
 from plays_service.api import STOPPING, events
 from tests.conftest import EXAMPLE
-from tests.integration.conftest import LONG, Gate, Service, StartService
+from tests.integration.conftest import LONG, Gate, Service, StartService, eventually, request
 
 LARGE = b"Song,Date,Number of Plays\n" + b"".join(
     b"Song %d,2020-01-01,%d\n" % (row % 97, row) for row in range(20_000)
@@ -42,6 +42,19 @@ async def test_the_end_is_the_last_event(service: Service) -> None:
         seen = [task async for task in tasks_of(answer)]
     assert (seen[-1]["state"], seen[-1]["progress"]) == ("SUCCESS", 1.0)
     assert seen[-1] == await service.task(task_id)
+
+
+async def test_a_client_that_goes_away_costs_a_line_in_the_log(
+    service: Service, gate: Gate, caplog: pytest.LogCaptureFixture
+) -> None:
+    task_id = await service.upload(EXAMPLE)
+    with caplog.at_level("INFO"):
+        target = f"/tasks/{task_id}/events".encode()
+        await service.raw(request(method=b"GET", target=target), hang_up=True)
+        gate.open()
+        await service.result(task_id)
+        await eventually(lambda: "/tasks/{task_id}/events: the client went away" in caplog.text)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_progress_is_told_as_it_comes_and_never_goes_back(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -11,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from plays_service.api import RUNNER
-from plays_service.tasks import State, Task, TaskStore
+from plays_service.tasks import CURRENT_TASK, State, Task, TaskStore, WorkerPool
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
 from tests.integration.conftest import (
     Gate,
@@ -265,6 +266,28 @@ async def test_unfinished_tasks_go_on_after_a_restart_where_they_stopped(
     assert await has_the_large_result(service, large)
     assert await service.result(small) == EXAMPLE_RESULT
     await service.holds_only_ended_tasks()
+
+
+async def test_what_is_done_for_a_task_is_logged_with_its_id_after_a_restart_too(
+    start_service: StartService, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = await start_service(**SMALL_SEGMENTS)
+    task_id = await service.upload(LARGE)
+    await gate.arrived.wait()
+    await service.stop()
+    seen = set()
+    call = WorkerPool.call
+
+    async def noted(self: WorkerPool, function: Callable[..., Any], *args: Any) -> Any:
+        seen.add(CURRENT_TASK.get())
+        return await call(self, function, *args)
+
+    gate.close()
+    service = await start_service(**SMALL_SEGMENTS)
+    monkeypatch.setattr(WorkerPool, "call", noted)
+    gate.open()
+    await service.result(task_id)
+    assert {str(one) for one in seen} == {task_id}
 
 
 async def test_a_state_never_turns_back_at_a_restart(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
@@ -133,3 +134,16 @@ async def test_begin_is_called_when_a_call_is_sent(somewhere: Somewhere) -> None
     somewhere.open.set()
     await asyncio.gather(*calls)
     assert begun == [0, 1]
+
+
+async def test_a_hop_belongs_to_none_of_its_calls() -> None:
+    whose = ContextVar("whose", default="nobody's")
+    whose.set("mine")
+    seen = []
+
+    async def look(functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
+        seen.append(whose.get())
+        return run_all(functions)
+
+    assert await Batcher(look, hops=1, most=1).run(giving(1)) == 1
+    assert seen == ["nobody's"]

@@ -311,7 +311,7 @@ def test_the_example() -> None:
 
 @pytest.mark.skipif(TINY, reason="needs the contract's limits")
 @pytest.mark.parametrize("skip_errors", [False, True])
-@pytest.mark.parametrize("over", [-1, 0, 1, 2, 3])
+@pytest.mark.parametrize("over", [0, 1, 2])
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
 @pytest.mark.parametrize("form", [b"%b,2020-01-01,1", b'"%b",2020-01-01,1', b'"%b\n",2020-01-01,1'])
 def test_records_about_as_long_as_may_be(
@@ -326,7 +326,7 @@ def test_records_about_as_long_as_may_be(
 
 
 @pytest.mark.skipif(TINY, reason="needs the contract's limits")
-@pytest.mark.parametrize("size", [LIMIT - 100, LIMIT + 100, 3 * LIMIT])
+@pytest.mark.parametrize("size", [LIMIT - 100, LIMIT + 100, 2 * LIMIT])
 def test_a_stray_quote_in_a_large_file(size: int) -> None:
     line = b"song,2020-01-01,1\n"
     data = b"Song,Date,Number of Plays\n" + line + b'"' + line * (size // len(line))
@@ -369,10 +369,10 @@ def _many_rows(count: int, songs: int, quoted: bool, line_end: bytes = b"\n") ->
 @pytest.mark.parametrize("memory", [40_000, 1 << 26])
 @pytest.mark.usefixtures("indexer")
 def test_many_rows(quoted: bool, line_end: bytes, songs: int, memory: int) -> None:
-    data = _many_rows(4_000, songs, quoted, line_end)
-    whole = check(data, segment_size=50_000, memory=memory, sample=500)
+    data = _many_rows(2_000, songs, quoted, line_end)
+    whole = check(data, segment_size=25_000, memory=memory, sample=250)
     assert whole is not None
-    assert whole[1].rows == 4_000
+    assert whole[1].rows == 2_000
 
 
 def test_totals_beyond_64_and_96_bits() -> None:

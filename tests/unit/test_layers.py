@@ -16,7 +16,7 @@ PACKAGE = Path(plays_service.__file__).parent
 ALLOWED = {
     "aggregation": set(),
     "tasks": {"aggregation", "settings"},
-    "api": {"aggregation", "tasks", "settings", "__version__"},
+    "api": {"aggregation", "tasks", "settings", "tokens", "__version__"},
 }
 #: What each layer must not know at all.
 FORBIDDEN = {"aggregation": {"asyncio", "aiohttp"}, "tasks": {"aiohttp"}}

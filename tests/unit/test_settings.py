@@ -57,12 +57,20 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_default() -> None:
         ({"PLAYS_WORKER_MEMORY": "1MiB"}, "PLAYS_WORKER_MEMORY: '1MiB' must be at least 16MiB"),
         ({"PLAYS_SEGMENT_SIZE": "0"}, "PLAYS_SEGMENT_SIZE: '0' must be more than 0"),
         ({"PLAYS_FSYNC": "maybe"}, "PLAYS_FSYNC: 'maybe' is neither 1 nor 0"),
+        ({"PLAYS_TLS_CERT": "cert.pem"}, "PLAYS_TLS_CERT and PLAYS_TLS_KEY: set both"),
+        ({"PLAYS_TLS_KEY": "key.pem"}, "PLAYS_TLS_CERT and PLAYS_TLS_KEY: set both"),
         ({"PLAYS_LOG_LEVEL": "loud"}, "PLAYS_LOG_LEVEL: 'loud' is none of: debug, info"),
     ],
 )
 def test_a_bad_value_is_named_with_its_source(environ: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(message)):
         Settings.load(environ)
+
+
+@pytest.mark.parametrize("text", ["", "none"])
+def test_a_file_may_be_none(text: str) -> None:
+    settings = Settings.load({"PLAYS_TOKENS_FILE": text, "PLAYS_TLS_CERT": text})
+    assert settings.tokens_file is settings.tls_cert is None
 
 
 def test_an_error_in_a_flag_names_the_flag() -> None:

@@ -22,8 +22,9 @@ _pools: dict[int, WorkerPool] = {}
 def run(job: Job) -> None:
     settings = Settings(workers=job.threads)
     if job.threads not in _pools:
-        _pools[job.threads] = WorkerPool(job.threads, use_engine(settings.engine))
-        atexit.register(_pools[job.threads].close)
+        _pools[job.threads] = pool = WorkerPool(job.threads, use_engine(settings.engine))
+        _runner.run(pool.start())
+        atexit.register(lambda: _runner.run(pool.close()))
     output = Path(job.output)
     work = Work(
         input=Path(job.input),
@@ -41,7 +42,7 @@ def run(job: Job) -> None:
 
 
 async def _aggregate(work: Work, pool: WorkerPool, workers: int) -> None:
-    queue = FairQueue(workers + 1)
+    queue = FairQueue(workers)
 
     async def call(function: Callable[..., Any], *args: Any) -> Any:
         return await queue.run("the only task", lambda: pool.call(function, *args))

@@ -1,0 +1,113 @@
+"""The log: lines for people, or JSON for machines.
+
+What clients send does not belong there: no song, date, value, file name or token. So no exception's
+text is logged that may quote it, and control characters never reach a terminal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import traceback
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from plays_service.api import REQUEST_ID
+from plays_service.tasks import CURRENT_TASK
+
+__all__ = ["configure_logging", "log_loop_error"]
+
+_log = logging.getLogger(__name__)
+
+#: What a traceback that came from a worker, as text, keeps.
+_FRAME: Final = re.compile(r'^ +File ".*', re.MULTILINE)
+#: `json.dumps` would make an encoder for each line.
+_encode: Final = json.JSONEncoder(default=str).encode
+#: Where a message of asyncio begins to show objects.
+_REPR: Final = re.compile(r"[(<]")
+
+
+def configure_logging(level: str, format_: str) -> None:
+    """Log to stderr, from that level on, as ``text`` or ``json``."""
+    handler = logging.StreamHandler()
+    handler.addFilter(_add_ids)
+    handler.setFormatter(_JsonFormatter() if format_ == "json" else _TextFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def log_loop_error(_loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+    """What asyncio would log by itself, but for the objects: they may hold what a client sent."""
+    error = context.get("exception")
+    _log.error("%s", _REPR.split(context["message"], maxsplit=1)[0].strip(), exc_info=error)
+
+
+def _add_ids(record: logging.LogRecord) -> bool:
+    """A filter that lets everything pass, and notes whom it is about."""
+    vars(record).update(request_id=REQUEST_ID.get(), task_id=CURRENT_TASK.get())
+    return True
+
+
+def _ids_of(record: logging.LogRecord) -> dict[str, str]:
+    ids = {name: getattr(record, name, None) for name in ("request_id", "task_id")}
+    return {name: str(value) for name, value in ids.items() if value is not None}
+
+
+class _TextFormatter(logging.Formatter):
+    """``2020-01-01 12:00:00,000 INFO logger: message [request_id=… task_id=…]``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        ids = " ".join(f"{name}={value}" for name, value in _ids_of(record).items())
+        line = f"{self.formatTime(record)} {record.levelname} {record.name}: "
+        line += _escape(record.getMessage()) + (f" [{ids}]" if ids else "")
+        frames = _trace(record)  # indented: nothing that follows can pass for a line of its own
+        return "\n    ".join((line, *map(_escape, frames)))
+
+
+class _JsonFormatter(logging.Formatter):
+    """An object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_ids_of(record),
+        }
+        if isinstance(record.args, Mapping):
+            fields |= record.args
+        if frames := _trace(record):
+            fields["exception"] = "\n".join(frames)
+        return _encode(fields)
+
+
+def _escape(text: str) -> str:
+    """The text with what a terminal would act on made visible."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _trace(record: logging.LogRecord) -> list[str]:
+    error = record.exc_info[1] if record.exc_info else None
+    return [] if error is None else list(_lines_of(error))
+
+
+def _lines_of(error: BaseException) -> Iterator[str]:
+    """A traceback: where it happened and what kind of error it was, but not its text.
+
+    Only the system's own errors tell more: they quote numbers, and paths that we have made.
+    """
+    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if earlier is not None:
+        yield from _lines_of(earlier)
+        yield "which led to:"
+    for frame in traceback.extract_tb(error.__traceback__):
+        yield f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}'
+    if type(error).__name__ == "_RemoteTraceback":  # of a worker, as text
+        yield from _FRAME.findall(str(error))
+        return
+    yield f"{type(error).__qualname__}{f': {error}' if isinstance(error, OSError) else ''}"

@@ -1,0 +1,1 @@
+"""The service killed at every step, again and again, and nothing lost."""
