@@ -104,8 +104,7 @@ async def _run_tasks(app: web.Application) -> AsyncIterator[None]:
         )
         await app[RUNNER].start()
         yield
-        stop = app[RUNNER].stop(settings.stop_timeout)
-        await asyncio.gather(app[READER].stop(), stop)
+        await asyncio.gather(app[READER].stop(), app[RUNNER].stop(settings.stop_timeout))
     finally:
         store.close()
 

@@ -22,7 +22,7 @@ def write_parquet(result: Path, target: Path) -> None:
     """Write the rows to ``target``: song (string), date (date32), plays (int64).
 
     Where totals take more than 64 bits, plays are decimal128(38, 0). Raises `ParquetError` beyond
-    that, `ImportError` without pyarrow.
+    that, `MemoryError`, and `ImportError` without pyarrow.
     """
     import pyarrow as pa  # noqa: PLC0415 -- an extra
 
@@ -31,6 +31,8 @@ def write_parquet(result: Path, target: Path) -> None:
             _write(result, target, plays)
         except pa.ArrowInvalid:
             continue
+        except MemoryError as error:  # as one that others can read who do not have pyarrow
+            raise MemoryError(str(error)) from None
         finally:
             pa.default_memory_pool().release_unused()
         return

@@ -88,6 +88,12 @@ async def reading() -> AsyncIterator[None]:
         raise ApiError(
             500, "The result is damaged on the server's disk; upload the file again"
         ) from error
+    except MemoryError:
+        raise ApiError(
+            503,
+            "This takes more memory than a worker may use: take the result as CSV or JSON lines, "
+            "or have PLAYS_WORKER_MEMORY raised",
+        ) from None
     except ParquetError as error:
         raise ApiError(406, str(error)) from None
     except OSError as error:

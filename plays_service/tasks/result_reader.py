@@ -113,8 +113,15 @@ class ResultReader:
             making.exception()  # known to who waits, if anyone still does
 
     async def _run(self, task: Task, function: Callable[[], Any]) -> None:
+        runner = self._runner
         async with self._slots:
-            await self._call(task, function)
+            await asyncio.to_thread(runner.disk.check)
+            try:
+                await self._call(task, function)
+            finally:
+                size = await asyncio.to_thread(runner.store.size_of_result, task)
+                if runner.registry.get(task.id) is task:  # or it takes nothing any more
+                    runner.disk.keep(task.id, size)
 
     async def _call(self, task: Task, function: Callable[..., Any], *args: Any) -> Any:
         # A turn of its own: who reads results waits for those who read, not for an aggregation.

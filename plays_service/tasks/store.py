@@ -225,8 +225,9 @@ class TaskStore:
         return _size(self.input_of(task))
 
     def size_of_result(self, task: Task) -> int:
-        """Bytes of the task's result; 0 where there is none."""
-        return _size(self.result_of(task))
+        """Bytes of the task's result and of what was made of it; 0 where there is none."""
+        derived = sum(map(_size, self.derived_of(task).glob("*")))
+        return _size(self.result_of(task)) + derived
 
     def work_of(self, task: Task) -> Path:
         """The task's folder for partials and runs."""

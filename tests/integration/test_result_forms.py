@@ -14,6 +14,8 @@ import pytest
 from pyarrow import parquet
 
 from plays_service.api import forms
+from plays_service.api.errors import ApiError
+from plays_service.api.rows import reading
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
 from tests.integration.conftest import Gate, Service, message_of
 
@@ -179,6 +181,13 @@ async def test_parquet_cannot_hold_more_than_38_digits(service: Service) -> None
     assert status == 406
     assert "38 digits" in message_of(body)
     await service.holds_only_ended_tasks()
+
+
+async def test_what_takes_too_much_memory_says_so() -> None:
+    with pytest.raises(ApiError, match="PLAYS_WORKER_MEMORY") as caught:
+        async with reading():
+            raise MemoryError
+    assert caught.value.status == 503
 
 
 async def test_parquet_without_rows(service: Service) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from plays_service.api import RUNNER
 from plays_service.tasks import result_reader
 from tests.conftest import EXAMPLE
 from tests.integration.conftest import Gate, Service, StartService, message_of
@@ -259,6 +260,22 @@ async def test_a_flood_of_different_questions_is_bounded(service: Service) -> No
     await service.holds_only_ended_tasks()
 
 
+async def test_what_is_made_counts_for_the_quota(start_service: StartService) -> None:
+    service = await start_service(disk_quota=1_000_000)
+    path = await task_of(service, EXAMPLE)
+    disk = service.app[RUNNER].disk
+    before = disk.used
+    await get(service, f"{path}/rows", sort="plays")
+    assert disk.used == before + 24 + 4  # a head, four offsets
+    disk.quota = disk.used
+    status, _ = await refused(service, f"{path}/summary")
+    assert status == 507
+    assert len((await get(service, f"{path}/rows", sort="plays"))["rows"]) == 4
+    async with service.client.delete(path) as answer:
+        assert answer.status == 204
+    assert disk.used == 0
+
+
 async def test_a_damaged_view_is_made_again(service: Service) -> None:
     path = await task_of(service, EXAMPLE)
     before = await get(service, f"{path}/rows", sort="song")
@@ -298,9 +315,10 @@ async def test_a_task_that_is_removed_meanwhile(service: Service, gate: Gate) ->
 
 @pytest.mark.parametrize("bound", ["_MAKINGS", "_MAKINGS_OF_ONE"])
 async def test_too_many_questions_at_once(
-    service: Service, gate: Gate, monkeypatch: pytest.MonkeyPatch, bound: str
+    start_service: StartService, gate: Gate, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
     monkeypatch.setattr(result_reader, bound, 1)
+    service = await start_service(workers=2)
     gate.open()
     path = await task_of(service, EXAMPLE)
     gate.close()

@@ -107,9 +107,9 @@ typedef struct {
 } songs;
 
 static bool
-is_of(share share, uint64_t hash)
+is_of(share which, uint64_t hash)
 {
-    return (hash >> HASH_SHIFT & share.mask) == share.value;
+    return (hash >> HASH_SHIFT & which.mask) == which.value;
 }
 
 static pk_status

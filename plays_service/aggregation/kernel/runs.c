@@ -169,12 +169,12 @@ open_heads(merge *one)
 {
     const pk_runs *runs = one->runs;
     for (size_t i = 0; i < runs->count; i++) {
-        head *head = &one->heads[i];
-        head->end = runs->runs[i].end;
+        head *next = &one->heads[i];
+        next->end = runs->runs[i].end;
         pk_status status =
-            pk_buffer_open(&head->buffer, runs->descriptor, runs->runs[i].start, runs->window);
+            pk_buffer_open(&next->buffer, runs->descriptor, runs->runs[i].start, runs->window);
         if (status == PK_OK) {
-            status = advance(head, runs->window);
+            status = advance(next, runs->window);
         }
         if (status == PK_OK) {
             one->order[one->left++] = i;
@@ -189,10 +189,10 @@ open_heads(merge *one)
 }
 
 /* Takes entries, in order. */
-typedef pk_status take(void *context, const head *one);
+typedef pk_status take_entry(void *context, const head *one);
 
 static pk_status
-merge_heads(merge *one, take *take, void *context)
+merge_heads(merge *one, take_entry *take, void *context)
 {
     while (one->left > 0) {
         head *first = &one->heads[one->order[0]];
@@ -211,7 +211,7 @@ merge_heads(merge *one, take *take, void *context)
 }
 
 static pk_status
-merge_runs(const pk_runs *runs, take *take, void *context)
+merge_runs(const pk_runs *runs, take_entry *take, void *context)
 {
     merge *one = pk_allocate(sizeof *one);
     if (one == NULL) {

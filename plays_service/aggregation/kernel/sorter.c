@@ -206,15 +206,35 @@ spill(pk_sorter *sorter)
     return status == PK_OK ? pk_runs_end(&sorter->runs) : status;
 }
 
+/* Entries that there is room for once one more is added, and bytes of texts. */
+static size_t
+next_capacity(const pk_sorter *sorter)
+{
+    if (sorter->count < sorter->capacity) {
+        return sorter->capacity;
+    }
+    return sorter->capacity ? sorter->capacity + sorter->capacity / 4 : FIRST_ENTRIES;
+}
+
+static size_t
+next_texts_size(const pk_sorter *sorter, uint32_t length)
+{
+    size_t wanted = sorter->texts_used + TEXT_HEAD + length + PK_PADDING;
+    if (wanted <= sorter->texts_size) {
+        return sorter->texts_size;
+    }
+    return wanted + (wanted > FIRST_TEXTS ? wanted / 4 : FIRST_TEXTS);
+}
+
 static pk_status
 reserve_entry(pk_sorter *sorter)
 {
-    if (sorter->count < sorter->capacity) {
+    size_t capacity = next_capacity(sorter);
+    if (capacity == sorter->capacity) {
         return PK_OK;
     }
-    size_t size = sorter->capacity * sizeof *sorter->entries;
-    size_t capacity = sorter->capacity ? 2 * sorter->capacity : FIRST_ENTRIES;
-    pk_placed *entries = pk_resize(sorter->entries, size, capacity * sizeof *entries);
+    pk_placed *entries =
+        pk_resize(sorter->entries, sorter->capacity * sizeof *entries, capacity * sizeof *entries);
     if (entries == NULL) {
         return PK_NO_MEMORY;
     }
@@ -226,9 +246,8 @@ reserve_entry(pk_sorter *sorter)
 static pk_status
 keep_text(pk_sorter *sorter, const uint8_t *bytes, uint32_t length, uint64_t offset)
 {
-    size_t wanted = sorter->texts_used + TEXT_HEAD + length + PK_PADDING;
-    if (wanted > sorter->texts_size) {
-        size_t size = 2 * (wanted > FIRST_TEXTS ? wanted : FIRST_TEXTS);
+    size_t size = next_texts_size(sorter, length);
+    if (size > sorter->texts_size) {
         uint8_t *texts = pk_resize(sorter->texts, sorter->texts_size, size);
         if (texts == NULL) {
             return PK_NO_MEMORY;
@@ -248,8 +267,9 @@ pk_status
 pk_sorter_add(pk_sorter *sorter, uint64_t prefix, const uint8_t *bytes, uint32_t length,
               uint64_t offset)
 {
-    size_t used = 2 * sizeof(pk_placed) * sorter->count + sorter->texts_used;
-    if (PK_UNLIKELY(used > sorter->memory / 4 * 3 && sorter->count > 0)) {
+    /* of what is reserved, used or not: that is what the system may limit */
+    size_t size = 2 * sizeof(pk_placed) * next_capacity(sorter) + next_texts_size(sorter, length);
+    if (PK_UNLIKELY(size > sorter->memory / 4 * 3 && sorter->count > 0)) {
         pk_status status = spill(sorter);
         if (status != PK_OK) {
             return status;
