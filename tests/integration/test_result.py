@@ -129,7 +129,6 @@ UNKNOWN: str = "3e656b73-9daf-4a5f-9ff9-d96fe16f6e06"
         f"urn:uuid:{UNKNOWN}",
         "1",
         "None",
-        "..",
         "%2e%2e%2flock",
         "%00",
         "x" * 4000,
