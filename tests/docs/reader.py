@@ -10,6 +10,8 @@ from typing import Any, Final
 from tests.docs.documents import Block
 from tests.docs.shell import Shell
 
+#: What a reader does, instead of only reading it.
+LANGUAGES: Final = {"sh", "bash", "console", "python"}
 _SERVE: Final = re.compile(r"(?P<settings>(?:\w+=\S+ )*)(?:make run|\S*plays-service serve)")
 _ID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _TIME: Final = r"\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|\+00:00)"
