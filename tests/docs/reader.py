@@ -20,8 +20,8 @@ _TIME: Final = r"\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|\+00:00)"
 class Reader:
     """Follows the blocks of one document, with a service on ``port`` where the document says 8000.
 
-    The ids in a document are those of another run: where an output shows one, the one that is really
-    there takes its place from then on. Times may be any, and ``…`` stands for anything.
+    The ids in a document are those of another run: where an output shows one, the one that is
+    really there takes its place from then on. Times may be any; ``…`` stands for anything.
     """
 
     def __init__(self, shell: Shell, folder: Path, port: int) -> None:

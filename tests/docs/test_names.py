@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import re
 from pathlib import Path
 from typing import Final
@@ -75,6 +76,24 @@ def test_every_file_of_the_project_exists(document: Document) -> None:
     for code in codes(document):
         if re.fullmatch(rf"({tops})/[\w./-]*", code):
             assert (ROOT / code).exists(), code
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_every_module_exists(document: Document) -> None:
+    files = [str(one) for top in ("plays_service", "tests") for one in (ROOT / top).rglob("*.*")]
+    made_here = [block.text.split("\n")[0] for block in document.blocks]
+    for code in codes(document):
+        if re.fullmatch(r"[\w/]+\.(py|js|c|css)", code) and f"# {code}" not in made_here:
+            assert any(one.endswith(f"/{code}") for one in files) or (ROOT / code).exists(), code
+
+
+def test_every_dependency_has_its_reason() -> None:
+    section = by_name("docs/architecture.md").text.split("## Dependencies\n")[1].split("\n## ")[0]
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    extras = config["options.extras_require"]
+    for line in (config["options"]["install_requires"] + extras["test"]).split("\n"):
+        assert re.split("[ >]", line)[0].lower() in section.lower(), line
 
 
 def test_compose_passes_every_setting_and_lets_the_service_stop() -> None:
