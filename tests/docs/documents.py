@@ -62,7 +62,7 @@ class Document:
         return list(self._blocks())
 
     def _blocks(self) -> Iterator[Block]:
-        before = None
+        before: Token | None = None
         for token in self.tokens:
             if token.type == "fence":
                 mark = _MARK.fullmatch(before.content.strip()) if before else None

@@ -63,7 +63,8 @@ class Reader:
 
     def _pattern(self, expected: str) -> tuple[str, dict[str, str]]:
         """A pattern of the output, and the ids in it that are new, by the names of their groups."""
-        pattern, new = "", {}
+        pattern = ""
+        new: dict[str, str] = {}
         for part in re.split(f"({_ID}|{_TIME}|…)", expected):
             if part == "…":
                 pattern += ".*"
