@@ -63,7 +63,7 @@ class Shell:
         folder = self._folder
         log = folder / f".log{len(self._servers)}"
         data = folder / f".data{len(self._servers)}"
-        words = command("serve", port=0, workers=2, data_dir=data)
+        words = command("serve", port=0, workers=1, data_dir=data)
         with log.open("w") as errors:
             env = clean_environment(**settings)
             self._servers.append(subprocess.Popen(words, cwd=folder, env=env, stderr=errors))
