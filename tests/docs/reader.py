@@ -27,9 +27,9 @@ class Reader:
     def __init__(self, shell: Shell, folder: Path, port: int) -> None:
         self._shell = shell
         self._folder = folder
-        self._use(port)
         self._ids: dict[str, str] = {}
         self._names: dict[str, Any] = {}
+        self._use(port)
 
     def follow(self, block: Block) -> None:
         """Do what the block says; an AssertionError where that is not what it promises."""
@@ -42,7 +42,7 @@ class Reader:
         elif block.language == "console":
             for command, output in steps(block.text):
                 self._compare(command, output, str(block))
-        else:
+        else:  # the shell ends at a command that fails, and that is told
             self._shell.run(f"set -e -o pipefail\n{text}\nset +e +o pipefail\n")
 
     def _use(self, port: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ SETTINGS: Final = {setting.variable for setting in settings_table()}
 #: Where variables are read that are no settings of the service.
 READERS: Final = ["setup.py", "Makefile", "compose.yml", "plays_service/cli/options.py",
                   "plays_service/cli/server.py"]  # fmt: skip
+SOURCES: Final = {".py", ".pyi", ".c", ".h", ".js", ".css", ".html", ".json", ".svg"}
 
 
 def by_name(name: str) -> Document:
@@ -109,15 +111,15 @@ def test_every_folder_of_tests_is_explained() -> None:
     assert {one for one in folders if f"`tests/{one}/`" not in text} == set()
 
 
-def modules(folder: Path) -> set[str]:
-    """The files of a folder that say by their names what they are."""
-    return {
-        path.stem if path.suffix in (".py", ".js") else path.name
-        for path in folder.iterdir()
-        if path.suffix in (".py", ".pyi", ".c", ".h", ".js", ".css", ".html", ".json", ".svg")
-        and not path.name.startswith("__")
-        and not (path.suffix == ".h" and path.with_suffix(".c").exists())
-    }
+def modules() -> dict[str, list[str]]:
+    """The files of the package that say by their names what they are, by folder."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in (ROOT / "plays_service").rglob("*.*"):
+        is_header_of = path.suffix == ".h" and path.with_suffix(".c").exists()
+        if path.suffix in SOURCES and not path.name.startswith("__") and not is_header_of:
+            name = path.stem if path.suffix in (".py", ".js") else path.name
+            found[f"{path.parent.relative_to(ROOT)}/"].append(name)
+    return found
 
 
 def folders_of_the_map() -> dict[str, list[str]]:
@@ -131,10 +133,7 @@ def folders_of_the_map() -> dict[str, list[str]]:
 
 
 def test_the_map_names_every_module_once() -> None:
-    named = folders_of_the_map()
-    package = ROOT / "plays_service"
-    folders = [package, *(one for one in package.rglob("*") if list(one.glob("*.[pcj]*")))]
-    folders = [one for one in folders if one.name != "__pycache__"]
-    assert sorted(named) == sorted(f"{one.relative_to(ROOT)}/" for one in folders)
-    for folder in folders:
-        assert sorted(named[f"{folder.relative_to(ROOT)}/"]) == sorted(modules(folder))
+    named, there = folders_of_the_map(), modules()
+    assert sorted(named) == sorted(there)
+    for folder, names in there.items():
+        assert sorted(named[folder]) == sorted(names)
