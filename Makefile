@@ -15,7 +15,7 @@ INSTALL_INPUTS := setup.cfg setup.py pyproject.toml $(wildcard plays_service/*/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test sanitize fuzz crash faults mutate schemathesis soak lint types format bench-aggregate bench-service dist dist-test release audit image image-test browser-large clean
+.PHONY: help run test coverage sanitize fuzz crash faults mutate schemathesis soak lint types format bench-aggregate bench-service dist dist-test release audit image image-test browser-large clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' Makefile | expand -t 18
@@ -23,7 +23,10 @@ help: ## List the commands
 run: $(VENV)/.run ## Start the service on port 8000, with its data in ./data
 	@exec $(BIN)/plays-service serve $(ARGS)
 
-test: $(VENV)/.test ## Run the whole test suite and report its coverage
+test: $(VENV)/.test ## Run the whole test suite
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
+
+coverage: $(VENV)/.test ## Run it more slowly, and report how much of the code it reaches
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --cov --cov-report=term $(ARGS)
 
 # A copy, so that no build gets into another's way: objects of other limits would be taken again.

@@ -56,8 +56,9 @@ class ResultReader:
         result = self._runner.store.result_of(task)
         view = self._runner.store.derived_of(task) / query.view_name
         for _ in range(_TRIES):
-            page: Page | None = await self._call(
-                task, aggregation.read_page, result, query, view, offset, limit
+            # A page is a few reads: in a worker it would wait for a segment of somebody else.
+            page = await asyncio.to_thread(
+                aggregation.read_page, result, query, view, offset, limit
             )
             if page is not None:
                 return page

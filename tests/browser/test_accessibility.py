@@ -166,6 +166,21 @@ async def test_a_phone_shows_everything_without_scrolling_sideways(new_visit: Ne
     assert await violations(visit.page) == []
 
 
+async def test_a_window_that_changes_its_width_is_filled_and_not_overfilled(visit: Visit) -> None:
+    await visit.choose("plays.csv", EXAMPLE)
+    await expect(visit.page.locator(".plot svg")).to_be_visible()
+    for width in (1200, 360, 800):
+        await visit.page.set_viewport_size({"width": width, "height": 800})
+        await visit.page.wait_for_function(
+            """() => {
+                const plot = document.querySelector(".plot svg").getBoundingClientRect();
+                return plot.right <= window.innerWidth && plot.width > window.innerWidth / 3;
+            }""",
+            timeout=5000,
+        )
+        assert not await is_too_wide(visit.page)
+
+
 async def test_who_wants_no_motion_gets_none(visit: Visit, new_visit: NewVisit) -> None:
     moving = await new_visit(reduced_motion="no-preference")
     for one, expected in ((visit, 0), (moving, 1)):

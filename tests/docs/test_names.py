@@ -5,7 +5,6 @@ from __future__ import annotations
 import configparser
 import re
 from collections import defaultdict
-from pathlib import Path
 from typing import Final
 
 import pytest

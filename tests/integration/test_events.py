@@ -13,7 +13,6 @@ import aiohttp
 import pytest
 
 from plays_service.api import STOPPING, events
-from plays_service.tasks import TaskStore
 from tests.conftest import EXAMPLE
 from tests.integration.conftest import LONG, Gate, Service, StartService, eventually, request
 
@@ -114,15 +113,14 @@ async def test_events_of_an_unknown_task_are_answered_404(service: Service) -> N
 
 
 async def test_a_stream_that_fails_is_cut_off_without_a_second_answer_in_it(
-    service: Service, monkeypatch: pytest.MonkeyPatch, gate: Gate
+    service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task_id = await service.upload(EXAMPLE)
-    await gate.arrived.wait()
 
     def fail(*_: Any) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(TaskStore, "mark_started", fail)
+    monkeypatch.setattr(events, "describe", fail)
     answer = await service.raw(request(method=b"GET", target=f"/tasks/{task_id}/events".encode()))
     assert answer.count(b"HTTP/1.1") == 1
     assert await service.is_healthy()

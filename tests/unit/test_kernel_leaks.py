@@ -57,7 +57,7 @@ with TemporaryDirectory() as name:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_many_runs_leave_the_process_as_large_as_it_was() -> None:
-    rounds = 75
+    rounds = 40
     grown = subprocess.run(
         [sys.executable, "-c", SCRIPT.replace("ROUNDS", str(rounds))],
         check=True,
