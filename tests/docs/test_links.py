@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.docs.documents import DOCUMENTS, ROOT, Document
 pytest.importorskip("tools.release")  # the tests may be apart from the repository
 
 
+@cache
 def anchors(document: Document) -> set[str]:
     """As GitHub makes them of headings."""
     headings = [

@@ -23,6 +23,9 @@ SETTINGS: Final = {setting.variable for setting in settings_table()}
 #: Where variables are read that are no settings of the service.
 READERS: Final = ["setup.py", "Makefile", "compose.yml", "plays_service/cli/options.py",
                   "plays_service/cli/server.py"]  # fmt: skip
+FILES: Final = [
+    path.as_posix() for top in ("plays_service", "tests") for path in (ROOT / top).rglob("*.*")
+]
 SOURCES: Final = {".py", ".pyi", ".c", ".h", ".js", ".css", ".html", ".json", ".svg"}
 
 
@@ -81,11 +84,10 @@ def test_every_file_of_the_project_exists(document: Document) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_every_module_exists(document: Document) -> None:
-    files = [str(one) for top in ("plays_service", "tests") for one in (ROOT / top).rglob("*.*")]
     made_here = [block.text.split("\n")[0] for block in document.blocks]
     for code in codes(document):
         if re.fullmatch(r"[\w/]+\.(py|js|c|css)", code) and f"# {code}" not in made_here:
-            assert any(one.endswith(f"/{code}") for one in files) or (ROOT / code).exists(), code
+            assert any(one.endswith(f"/{code}") for one in FILES) or (ROOT / code).exists(), code
 
 
 def test_every_dependency_has_its_reason() -> None:
