@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 import yaml
 
+from plays_service.api import openapi
 from plays_service.settings import Settings, parse_duration, settings_table
 from tests.docs.documents import BLOCKS, DOCUMENTS, ROOT, Block, Document
 
@@ -88,6 +89,13 @@ def test_every_module_exists(document: Document) -> None:
     for code in codes(document):
         if re.fullmatch(r"[\w/]+\.(py|js|c|css)", code) and f"# {code}" not in made_here:
             assert any(one.endswith(f"/{code}") for one in FILES) or (ROOT / code).exists(), code
+
+
+def test_every_call_is_explained() -> None:
+    text = by_name("docs/api.md").text
+    words = {"{task_id}": "<id>", "{suffix}": "csv", "{filename}": "<filename>"}
+    for path in openapi.document()["paths"]:
+        assert re.sub(r"{\w+}", lambda found: words[found[0]], path) in text, path
 
 
 def test_every_dependency_has_its_reason() -> None:
