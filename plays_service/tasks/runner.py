@@ -6,12 +6,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from plays_service.aggregation import DamagedFileError, Summary
+from plays_service.aggregation import CsvError, DamagedFileError, Summary
 from plays_service.settings import Settings
 from plays_service.tasks.batcher import Batcher, Outcome, run_all
 from plays_service.tasks.current import context_of
@@ -76,7 +77,9 @@ class TaskRunner:
         self._queue = FairQueue(settings.workers)
         # Short calls go together, but for syncing: the disk does that together by itself.
         hops, most = (8, 1) if settings.fsync else (2, 32)
-        self._disk = Batcher(_in_thread, hops=hops, most=most)
+        # Threads of their own: where the disk is slow, nothing else waits for one.
+        self._disk_threads = ThreadPoolExecutor(hops, "disk")
+        self._disk = Batcher(self._in_disk_thread, hops=hops, most=most)
         self._short = Batcher(self._call_short, hops=settings.workers, most=_SHORT_TOGETHER)
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._early: dict[UUID, _PipelineRun] = {}  # of tasks that are to be
@@ -87,6 +90,7 @@ class TaskRunner:
         for task, input_size, result_size in await asyncio.to_thread(self._load):
             self.registry.add(task)
             if task.has_ended:
+                task.errors = ()
                 self.disk.keep(task.id, result_size)
             else:
                 self.disk.keep_input(task.id, input_size)
@@ -110,6 +114,7 @@ class TaskRunner:
         for one in running:
             one.cancel()
         await asyncio.gather(self._pool.close(seconds), *running, return_exceptions=True)
+        await asyncio.to_thread(self._disk_threads.shutdown)
 
     def begin(self, task: Task, size: int) -> None:
         """Run the pipeline on an input of which ``size`` bytes are on disk so far."""
@@ -140,7 +145,8 @@ class TaskRunner:
         self.disk.keep_input(task.id, size)
         self.stats.count_accepted(task, time.time())
         if task.has_ended:
-            self.disk.release(task.id)
+            task.errors = ()
+            self.disk.keep(task.id, 0)
             self.stats.count_ended(task)
             task.ended.set()
             _log.info("task %s: %s", task.id, task.state)
@@ -182,6 +188,12 @@ class TaskRunner:
                     return
                 task.state = State.STARTED
                 task.changed.send()
+
+    async def errors_of(self, task: Task) -> tuple[CsvError, ...]:
+        """The bad records that a task tells: of an ended one they are only on disk."""
+        if task.has_ended and task.skipped:
+            return await asyncio.to_thread(self.store.errors_of, task)
+        return task.errors
 
     async def cancel(self, task: Task) -> bool:
         """End a task as REVOKED; False where it has ended already. Raises `OSError`.
@@ -318,9 +330,15 @@ class TaskRunner:
 
     async def _call_short(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
         """Short calls of several tasks, which take one turn together."""
-        start = partial(self._pool.call, run_all, functions)
+        # Of several it is not known which one a worker died of: they are repeated one by one.
+        tries = 1 if len(functions) > 1 else None
+        start = partial(self._pool.call, run_all, functions, tries=tries)
         outcomes: list[Outcome] = await self._queue.run("short calls", start)
         return outcomes
+
+    async def _in_disk_thread(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._disk_threads, run_all, functions)
 
     def _work(self, task: Task) -> Work:
         return Work(
@@ -347,15 +365,21 @@ class TaskRunner:
             end = replace(
                 task, state=state, message=message, finished=time.time(), progress=progress
             )
-            await self._disk.run(partial(save, end))
+            size = await self._disk.run(partial(self._save_end, save, end))
             task.state, task.message, task.finished = end.state, end.message, end.finished
             task.started, task.progress = end.started, end.progress
-            self.disk.keep(task.id, self.store.size_of_result(task))
+            task.errors = ()  # `errors_of` finds them
+            self.disk.keep(task.id, size)
         self.stats.count_ended(task)
         task.ended.set()
         task.changed.send()
         _log.info("task %s: %s", task.id, state)
         return True
+
+    def _save_end(self, save: Callable[[Task], None], end: Task) -> int:
+        """Save the last state of a task; the bytes of its result."""
+        save(end)
+        return self.store.size_of_result(end)
 
     async def _end_surely(self, task: Task, state: State, message: str) -> None:
         """`_end` when no call is under way, however long the disk takes to have room for it."""
@@ -373,7 +397,8 @@ class TaskRunner:
         ttl = self._settings.result_ttl
         while True:
             for task in self.registry:
-                if task.finished is not None and task.finished + ttl < time.time():
+                is_over = task.finished is not None and task.finished + ttl < time.time()
+                if is_over and task.id not in self._running:  # or its last call would hold up all
                     try:
                         await self.remove(task)
                     except OSError as error:
@@ -386,10 +411,6 @@ class TaskRunner:
             await asyncio.sleep(_DELETE_AGAIN)
             if self.store.resisting:
                 await asyncio.to_thread(self.store.delete_again)
-
-
-async def _in_thread(functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
-    return await asyncio.to_thread(run_all, functions)
 
 
 def _reason(task: Task, error: Exception) -> str:

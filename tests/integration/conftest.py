@@ -200,9 +200,11 @@ async def gate(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gate]:
     gate = Gate()
     call, stop = WorkerPool.call, TaskRunner.stop
 
-    async def gated(self: WorkerPool, function: Callable[..., Any], *args: Any) -> Any:
+    async def gated(
+        self: WorkerPool, function: Callable[..., Any], *args: Any, **options: Any
+    ) -> Any:
         await gate.passed()
-        return await call(self, function, *args)
+        return await call(self, function, *args, **options)
 
     async def stop_and_open(self: TaskRunner, seconds: float | None = None) -> None:
         stopping = asyncio.ensure_future(stop(self, seconds))
