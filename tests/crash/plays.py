@@ -56,8 +56,9 @@ def _few_groups(random: Random) -> Upload:
 
 
 def _many_segments(random: Random) -> Upload:
-    """So many that partials are combined."""
-    rows, times = _rows(random, 5_000, 20), random.randint(42, 50)
+    """So many, of so few groups, that partials are combined."""
+    rows = [(song, 1, plays) for song, _, plays in _rows(random, 5_000, 3)]
+    times = random.randint(45, 50)
     return Upload(_HEADER + _text(rows) * times, _result(rows * times))
 
 
