@@ -17,10 +17,15 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["PACKINGS", "PackingError", "Unpacker"]
+__all__ = ["LONGEST_WINDOW", "PACKINGS", "PackingError", "Unpacker"]
 
 #: Bytes that are unpacked at once, whatever the input would make of itself.
 _PIECE_SIZE: Final = 1 << 20
+#: Base 2 logarithm of the bytes that a Zstandard frame may have its reader remember. A few bytes ask
+#: for any number of them; from strangers the 8 MiB are taken that all readers have (RFC 9659).
+_WINDOW: Final = 23
+#: The same where the file is the user's own: what `zstd` itself unpacks without being asked to.
+LONGEST_WINDOW: Final = 27
 
 
 class PackingError(ValueError):
@@ -39,25 +44,33 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
-def _gzip() -> Any:
+def _gzip(_window: int) -> Any:
     return igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+
+
+def _zstd(window: int) -> _Decompressor:
+    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: window})
 
 
 #: Formats by the name that HTTP has for them, each with its first bytes.
 PACKINGS: Final[Mapping[str, bytes]] = MappingProxyType(
     {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 )
-_MAKERS: Final[Mapping[str, Callable[[], _Decompressor]]] = MappingProxyType(
-    {"gzip": _gzip, "zstd": zstd.ZstdDecompressor}
+_MAKERS: Final[Mapping[str, Callable[[int], _Decompressor]]] = MappingProxyType(
+    {"gzip": _gzip, "zstd": _zstd}
 )
 
 
 class Unpacker:
-    """Unpacks one of `PACKINGS`, piece by piece; several members or frames become one file."""
+    """Unpacks one of `PACKINGS`, piece by piece; several members or frames become one file.
 
-    def __init__(self, packing: str) -> None:
+    ``window`` is the base 2 logarithm of the bytes that a Zstandard frame may refer back to.
+    """
+
+    def __init__(self, packing: str, *, window: int = _WINDOW) -> None:
         self._packing = packing
-        self._decompressor = _MAKERS[packing]()
+        self._window = window
+        self._decompressor = _MAKERS[packing](window)
         self._next_start = b""  # of what may be another member, too short to tell
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -87,6 +100,11 @@ class Unpacker:
         try:
             return self._decompressor.decompress(data, _PIECE_SIZE)
         except Exception as error:  # each library has one of its own
+            if "too much memory" in str(error):
+                raise PackingError(
+                    f"The zstd data needs a window of more than {1 << self._window >> 20} MiB; "
+                    "pack the file without --long and --ultra"
+                ) from None
             raise PackingError(
                 f"The file is no valid {self._packing} ({error}); pack it again"
             ) from None
@@ -102,5 +120,5 @@ class Unpacker:
             raise PackingError(
                 f"Behind the {self._packing} data comes something else; pack the file again"
             )
-        self._decompressor = _MAKERS[self._packing]()
+        self._decompressor = _MAKERS[self._packing](self._window)
         return data

@@ -158,9 +158,13 @@ def _pieces(file: BinaryIO, path: Path) -> Iterator[bytes]:
 
 
 def _unpacked(packing: str, head: bytes, file: BinaryIO, path: Path) -> Iterator[bytes]:
-    from plays_service.aggregation.unpack import PackingError, Unpacker  # noqa: PLC0415 -- see above
+    from plays_service.aggregation.unpack import (  # noqa: PLC0415 -- see above
+        LONGEST_WINDOW,
+        PackingError,
+        Unpacker,
+    )
 
-    unpacker = Unpacker(packing)
+    unpacker = Unpacker(packing, window=LONGEST_WINDOW)
     try:
         block = head
         while block:
