@@ -5,6 +5,7 @@ Not among the names of the package: workers do without these libraries.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -21,8 +22,15 @@ __all__ = ["LONGEST_WINDOW", "PACKINGS", "PackingError", "Unpacker"]
 
 #: Bytes that are unpacked at once, whatever the input would make of itself.
 _PIECE_SIZE: Final = 1 << 20
-#: Base 2 logarithm of the bytes that a Zstandard frame may have its reader remember. A few bytes ask
-#: for any number of them; from strangers the 8 MiB are taken that all readers have (RFC 9659).
+#: Bytes of a member that are tried first: what follows on its end is copied by the libraries, and a
+#: chunk may hold thousands of members.
+_FIRST_SIZE: Final = 16 << 10
+#: Behind a member there may be zeros, as tapes and gzip itself leave them.
+_NO_PADDING: Final = re.compile(rb"[^\0]")
+#: Members in a row that unpack to nothing: each costs far more time than bytes.
+_MOST_EMPTY_MEMBERS: Final = 1000
+#: Base 2 logarithm of the bytes that a Zstandard frame may have its reader remember. A few bytes
+#: ask for any number of them; from strangers the 8 MiB are taken that all readers have (RFC 9659).
 _WINDOW: Final = 23
 #: The same where the file is the user's own: what `zstd` itself unpacks without being asked to.
 LONGEST_WINDOW: Final = 27
@@ -41,7 +49,7 @@ class _Decompressor(Protocol):
     def needs_input(self) -> bool: ...
     @property
     def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+    def decompress(self, data: memoryview, max_length: int, /) -> bytes: ...
 
 
 def _gzip(_window: int) -> Any:
@@ -70,7 +78,9 @@ class Unpacker:
     def __init__(self, packing: str, *, window: int = _WINDOW) -> None:
         self._packing = packing
         self._window = window
-        self._decompressor = _MAKERS[packing](window)
+        self._empty_members = 0  # in a row
+        self._next_size = _FIRST_SIZE
+        self._begin_member()
         self._next_start = b""  # of what may be another member, too short to tell
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -79,13 +89,16 @@ class Unpacker:
         Take all of them before the next call.
         """
         data, self._next_start = self._next_start + data, b""
-        while data or self._holds_more():
+        view, at = memoryview(data), 0
+        while at < len(data) or self._holds_more():
             if self._decompressor.eof:
-                data = self._next_member(data)
+                at = self._next_member(data, at)
                 continue
-            piece = self._decompress(data)
-            data = b"" if self._holds_more() else self._decompressor.unused_data
+            end = at if self._holds_more() else min(at + self._next_size, len(data))
+            piece = self._decompress(view[at:end])
+            at, self._next_size = end - len(self._decompressor.unused_data), sys.maxsize
             if piece:
+                self._empty_members = 0
                 yield piece
 
     def finish(self) -> None:
@@ -96,7 +109,7 @@ class Unpacker:
     def _holds_more(self) -> bool:
         return not (self._decompressor.eof or self._decompressor.needs_input)
 
-    def _decompress(self, data: bytes) -> bytes:
+    def _decompress(self, data: memoryview) -> bytes:
         try:
             return self._decompressor.decompress(data, _PIECE_SIZE)
         except Exception as error:  # each library has one of its own
@@ -109,16 +122,27 @@ class Unpacker:
                 f"The file is no valid {self._packing} ({error}); pack it again"
             ) from None
 
-    def _next_member(self, data: bytes) -> bytes:
-        """``data`` once it is known to be another member; empty until then."""
-        data = data.lstrip(b"\0")  # padding, as tapes and gzip itself leave it
+    def _next_member(self, data: bytes, at: int) -> int:
+        """Where in ``data`` another member begins; its end where none does yet."""
+        start = _NO_PADDING.search(data, at)
+        at = start.start() if start else len(data)
         magic = PACKINGS[self._packing]
-        if len(data) < len(magic) and magic.startswith(data):
-            self._next_start = data
-            return b""
-        if not data.startswith(magic):
+        if at + len(magic) > len(data) and magic.startswith(data[at:]):
+            self._next_start = data[at:]
+            return len(data)
+        if not data.startswith(magic, at):
             raise PackingError(
                 f"Behind the {self._packing} data comes something else; pack the file again"
             )
+        self._begin_member()
+        return at
+
+    def _begin_member(self) -> None:
         self._decompressor = _MAKERS[self._packing](self._window)
-        return data
+        self._next_size = _FIRST_SIZE
+        self._empty_members += 1
+        if self._empty_members > _MOST_EMPTY_MEMBERS:
+            raise PackingError(
+                f"The {self._packing} data has thousands of parts with nothing in them; "
+                "pack the file again"
+            )
