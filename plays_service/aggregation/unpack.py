@@ -60,9 +60,12 @@ def _zstd(window: int) -> _Decompressor:
     return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: window})
 
 
-#: Formats by the name that HTTP has for them, each with its first bytes.
-PACKINGS: Final[Mapping[str, bytes]] = MappingProxyType(
-    {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+#: What other programs have to know of a Zstandard file, such as where its frames are (RFC 8878,
+#: section 3.1.2): the library skips it.
+_SKIPPABLE: Final = tuple(bytes([first]) + b"\x2a\x4d\x18" for first in range(0x50, 0x60))
+#: Formats by the name that HTTP has for them, each with the first bytes that it may have.
+PACKINGS: Final[Mapping[str, tuple[bytes, ...]]] = MappingProxyType(
+    {"gzip": (b"\x1f\x8b",), "zstd": (b"\x28\xb5\x2f\xfd", *_SKIPPABLE)}
 )
 _MAKERS: Final[Mapping[str, Callable[[int], _Decompressor]]] = MappingProxyType(
     {"gzip": _gzip, "zstd": _zstd}
@@ -126,11 +129,11 @@ class Unpacker:
         """Where in ``data`` another member begins; its end where none does yet."""
         start = _NO_PADDING.search(data, at)
         at = start.start() if start else len(data)
-        magic = PACKINGS[self._packing]
-        if at + len(magic) > len(data) and magic.startswith(data[at:]):
+        starts = PACKINGS[self._packing]
+        if at + len(starts[0]) > len(data) and any(s.startswith(data[at:]) for s in starts):
             self._next_start = data[at:]
             return len(data)
-        if not data.startswith(magic, at):
+        if not data.startswith(starts, at):
             raise PackingError(
                 f"Behind the {self._packing} data comes something else; pack the file again"
             )

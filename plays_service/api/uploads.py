@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from aiohttp import ClientError, HttpVersion11, web
@@ -36,7 +37,7 @@ _RAW_TYPES: Final = frozenset(
 )
 #: First bytes of archives and spreadsheets, which people mistake for CSV.
 _ZIP: Final = b"PK\x03\x04"
-_MAGIC_SIZE: Final = max(map(len, (_ZIP, *PACKINGS.values())))
+_MAGIC_SIZE: Final = max(map(len, (_ZIP, *chain(*PACKINGS.values()))))
 #: Closes the connection: what is left of the upload is not worth reading.
 _CLOSE: Final = {"Connection": "close"}
 
@@ -77,8 +78,8 @@ class _Upload:
             raise ApiError(
                 415, "The file is a zip archive or a spreadsheet; save it as CSV first", _CLOSE
             )
-        for packing, magic in PACKINGS.items():
-            if head.startswith(magic):
+        for packing, starts in PACKINGS.items():
+            if head.startswith(starts):
                 self.unpacker = Unpacker(packing)
 
     async def _unpack(self, data: bytes) -> None:

@@ -74,3 +74,15 @@ def test_many_members_that_hold_nothing_are_refused(packing: str) -> None:
     assert unpack(packing, [empty * 900 + PACK[packing](b"a") + empty * 900]) == b"a"
     with pytest.raises(PackingError, match="thousands of parts with nothing in them"):
         unpack(packing, [empty * 2000])
+
+
+def test_frames_to_be_skipped_are() -> None:
+    note = b"\x50\x2a\x4d\x18\x03\0\0\0any"
+    last = b"\x5f\x2a\x4d\x18\0\0\0\0"
+    data = note + zstd.compress(b"one,") + last + note + zstd.compress(b"two") + note
+    for pieces in cuts(data):
+        assert unpack("zstd", pieces) == b"one,two"
+    with pytest.raises(PackingError, match="ends too early"):
+        unpack("zstd", [data[:-1]])
+    with pytest.raises(PackingError, match="something else"):
+        unpack("gzip", [gzip.compress(b"one"), note])
