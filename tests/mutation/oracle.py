@@ -33,9 +33,12 @@ def unpacked(data: bytes) -> bytes:
     if data.startswith(_GZIP):
         return _members(data, _GZIP, lambda: zlib.decompressobj(wbits=31), _without_unknown_flags)
     if data.startswith(_ZSTD):
-        options = {zstd.DecompressionParameter.window_log_max: 23}  # RFC 9659
-        return _members(data, _ZSTD, lambda: zstd.ZstdDecompressor(options=options))
+        return _members(data, _ZSTD, _zstd)
     return data
+
+
+def _zstd() -> zstd.ZstdDecompressor:
+    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: 23})
 
 
 def _without_unknown_flags(data: bytes) -> bytes:
