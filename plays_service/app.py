@@ -30,7 +30,7 @@ from plays_service.api import (
 )
 from plays_service.logs import log_loop_error
 from plays_service.settings import Settings
-from plays_service.tasks import ResultReader, TaskRunner, TaskStore
+from plays_service.tasks import ResultReader, TaskRunner, TaskStore, raise_open_files_limit
 from plays_service.tls import Certificate
 from plays_service.tokens import TokenFile
 
@@ -65,6 +65,7 @@ async def serve(settings: Settings) -> None:
     no use.
     """
     asyncio.get_running_loop().set_exception_handler(log_loop_error)
+    raise_open_files_limit()
     engine = use_engine(settings.engine)
     certificate = _certificate(settings)
     app = create_app(settings)
@@ -73,7 +74,7 @@ async def serve(settings: Settings) -> None:
     await runner.setup()
     try:
         tls = certificate.context if certificate else None
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024, ssl_context=tls)
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=128, ssl_context=tls)
         await site.start()
         _log.info(
             "plays_service %s (%s engine) on %s",

@@ -8,7 +8,7 @@ from plays_service import __version__
 from plays_service.aggregation import engine_name
 from plays_service.api.context import RUNNER, SETTINGS, STOPPING, UPLOADS
 from plays_service.api.errors import ApiError
-from plays_service.tasks import QuotaError, disk_problem
+from plays_service.tasks import TOO_MANY_OPEN, QuotaError, disk_problem
 
 __all__ = ["check_ready", "get_health", "get_ready", "no_room", "refuse_uploads"]
 
@@ -51,7 +51,7 @@ def refuse_uploads(app: web.Application) -> None:
 
 
 def no_room(error: OSError) -> ApiError:
-    """The answer where the disk has no room, or fails. Passes other errors on."""
+    """The answer where the disk has no room, or the system refuses. Passes other errors on."""
     problem = disk_problem(error)
     if problem is None:
         raise error
@@ -61,4 +61,6 @@ def no_room(error: OSError) -> ApiError:
         )
     else:
         problem = f"{problem}; try again later"
+    if error.errno in TOO_MANY_OPEN:
+        return ApiError(503, problem, {"Retry-After": "10", "Connection": "close"})
     return ApiError(507, problem, {"Retry-After": "60", "Connection": "close"})
