@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from aiohttp import web
 
 from plays_service import __version__
@@ -55,6 +57,8 @@ def no_room(error: OSError) -> ApiError:
     problem = disk_problem(error)
     if problem is None:
         raise error
+    if error.errno == errno.EFBIG:
+        return ApiError(413, f"{problem}; split the file", {"Connection": "close"})
     if isinstance(error, QuotaError):
         problem = (
             "The service has used up its disk quota; delete results, or try again when some expire"

@@ -23,6 +23,8 @@ def disk_problem(error: BaseException) -> str | None:
         return "The server's disk is full"
     if error.errno in _DISK_FAILED:
         return f"The server's disk failed ({error.strerror})"
+    if error.errno == errno.EFBIG:
+        return "The server's disk takes no file of this size"
     if error.errno in TOO_MANY_OPEN:
         return "The server has too many files or connections open"
     return None

@@ -1,4 +1,4 @@
-"""A service that the system gives few files and connections."""
+"""A service that the system gives few files and connections, or small ones."""
 
 from __future__ import annotations
 
@@ -78,3 +78,18 @@ async def test_no_files_left_is_told_and_over_when_there_are(
     assert await result(http, server, await upload(http, server, EXAMPLE)) == EXAMPLE_RESULT
     lines = [line for line in server.log if "no connection can be taken" in line]
     assert len(lines) == 1
+
+
+async def test_a_file_that_is_too_large_for_the_disk_is_named(
+    start_server: StartServer, http: aiohttp.ClientSession
+) -> None:
+    server = await start_server()
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1 << 19, -1))
+    data = EXAMPLE + b"\n" * 900_000
+    for chunked in (False, True):
+        async with http.put(f"{server.url}/process_csv", data=data, chunked=chunked) as answer:
+            assert answer.status == 413
+            message = (await answer.json())["message"]
+            assert message == "The server's disk takes no file of this size; split the file"
+    assert list((server.data_dir / "tasks").iterdir()) == []
+    assert await result(http, server, await upload(http, server, EXAMPLE)) == EXAMPLE_RESULT
