@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-
 from aiohttp import web
 
 from plays_service import __version__
 from plays_service.aggregation import engine_name
 from plays_service.api.context import RUNNER, SETTINGS, STOPPING, UPLOADS
-from plays_service.api.errors import ApiError
-from plays_service.tasks import TOO_MANY_OPEN, QuotaError, disk_problem
+from plays_service.api.errors import ApiError, no_room
 
 __all__ = ["check_ready", "get_health", "get_ready", "no_room", "refuse_uploads"]
 
@@ -50,21 +47,3 @@ def refuse_uploads(app: web.Application) -> None:
         app[RUNNER].disk.check()
     except OSError as error:
         raise no_room(error) from None
-
-
-def no_room(error: OSError) -> ApiError:
-    """The answer where the disk has no room, or the system refuses. Passes other errors on."""
-    problem = disk_problem(error)
-    if problem is None:
-        raise error
-    if error.errno == errno.EFBIG:
-        return ApiError(413, f"{problem}; split the file", {"Connection": "close"})
-    if isinstance(error, QuotaError):
-        problem = (
-            "The service has used up its disk quota; delete results, or try again when some expire"
-        )
-    else:
-        problem = f"{problem}; try again later"
-    if error.errno in TOO_MANY_OPEN:
-        return ApiError(503, problem, {"Retry-After": "10", "Connection": "close"})
-    return ApiError(507, problem, {"Retry-After": "60", "Connection": "close"})
