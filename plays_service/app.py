@@ -34,9 +34,13 @@ from plays_service.tasks import ResultReader, TaskRunner, TaskStore, raise_open_
 from plays_service.tls import Certificate
 from plays_service.tokens import TokenFile
 
-__all__ = ["create_app", "serve"]
+__all__ = ["AddressError", "create_app", "serve"]
 
 _log = logging.getLogger(__name__)
+
+
+class AddressError(RuntimeError):
+    """The service cannot listen where it is told to; the text says why."""
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -60,7 +64,7 @@ async def serve(settings: Settings) -> None:
     Then: not ready, no new connections, no new uploads; what is being uploaded may finish, and then
     the segments under way (for ``stop_timeout`` seconds each); the rest goes on at the next start.
     A second signal ends it at once, which loses nothing either.
-    Raises `OSError` where the address is taken, `DataFolderError` where the data folder is,
+    Raises `AddressError` where the address is taken, `DataFolderError` where the data folder is,
     `EngineError` where the engine is not built, `TokensError` and `TlsError` where their files are
     no use.
     """
@@ -75,7 +79,7 @@ async def serve(settings: Settings) -> None:
     try:
         tls = certificate.context if certificate else None
         site = web.TCPSite(runner, settings.host, settings.port, backlog=128, ssl_context=tls)
-        await site.start()
+        await _listen(site, settings)
         _log.info(
             "plays_service %s (%s engine) on %s",
             __version__,
@@ -91,6 +95,16 @@ async def serve(settings: Settings) -> None:
             await asyncio.wait(uploads, timeout=settings.stop_timeout)
     finally:
         await runner.cleanup()
+
+
+async def _listen(site: web.TCPSite, settings: Settings) -> None:
+    try:
+        await site.start()
+    except OSError as error:
+        raise AddressError(
+            f"cannot serve on {settings.host}:{settings.port}: {error.strerror or error}; "
+            "is another service there? PLAYS_PORT sets another port"
+        ) from error
 
 
 async def _run_tasks(app: web.Application) -> AsyncIterator[None]:
