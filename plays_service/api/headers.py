@@ -34,7 +34,7 @@ _PRIVATE: Final = "private, no-cache"
 async def finish_answer(request: web.Request, answer: web.StreamResponse) -> None:
     """Called by aiohttp before it sends the answer to a request that is HTTP."""
     request[ROUTE] = route_of(request)
-    if isinstance(answer, web.HTTPException) and answer.content_type == "text/plain":
+    if isinstance(answer, web.HTTPException) and answer.status >= 400:
         _turn_into_json(answer)
     if OWNER in request:
         answer.headers.setdefault("Cache-Control", _PRIVATE)

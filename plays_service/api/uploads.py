@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import chain
@@ -125,16 +124,14 @@ async def answer_expectation(request: web.Request) -> None:
     """Tell a client that waits for it to send its body (RFC 9110, section 10.1.1).
 
     A client that need not send it is told nothing here: it gets its refusal instead.
-    Raises `HTTPExpectationFailed`: here, before any middleware, it must be JSON by itself.
+    Raises `HTTPExpectationFailed`.
     """
     if request.version < HttpVersion11:
         return
     expectation = request.headers["Expect"]
     if expectation.lower() != "100-continue":
         message = f"Expect: {expectation[:100]} is not understood; only 100-continue is"
-        raise web.HTTPExpectationFailed(
-            text=json.dumps({"message": message}), content_type="application/json"
-        )
+        raise web.HTTPExpectationFailed(text=message)
     try:
         check_access(request)
         _refuse_unread(request)

@@ -54,6 +54,7 @@ async def test_connections_leave_files_for_who_is_there(
         async with asyncio.timeout(LONG):
             closed = [await reader.read() for reader in readers[80:]]
         assert closed == [b""] * 20
+        assert not [line for line in server.log if "ERROR" in line]
         assert await result(http, server, await upload(http, server, EXAMPLE)) == EXAMPLE_RESULT
     await eventually(lambda: files_of(server) < 80)
     async with aiohttp.ClientSession() as another:
