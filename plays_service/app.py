@@ -31,13 +31,17 @@ from plays_service.api import (
 )
 from plays_service.logs import log_loop_error
 from plays_service.settings import Settings
-from plays_service.tasks import ResultReader, TaskRunner, TaskStore
+from plays_service.tasks import ResultReader, TaskRunner, TaskStore, raise_open_files_limit
 from plays_service.tls import Certificate
 from plays_service.tokens import TokenFile
 
-__all__ = ["create_app", "serve"]
+__all__ = ["AddressError", "create_app", "serve"]
 
 _log = logging.getLogger(__name__)
+
+
+class AddressError(RuntimeError):
+    """The service cannot listen where it is told to; the text says why."""
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -62,11 +66,12 @@ async def serve(settings: Settings) -> None:
     and then the segments under way (for ``stop_timeout`` seconds each); the rest goes on at the
     next start.
     A second signal ends it at once, which loses nothing either.
-    Raises `OSError` where the address is taken, `DataFolderError` where the data folder is,
+    Raises `AddressError` where the address is taken, `DataFolderError` where the data folder is,
     `EngineError` where the engine is not built, `TokensError` and `TlsError` where their files are
     no use.
     """
     asyncio.get_running_loop().set_exception_handler(log_loop_error)
+    raise_open_files_limit()
     engine = use_engine(settings.engine)
     certificate = _certificate(settings)
     app = create_app(settings)
@@ -75,8 +80,8 @@ async def serve(settings: Settings) -> None:
     await runner.setup()
     try:
         tls = certificate.context if certificate else None
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024, ssl_context=tls)
-        await site.start()
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=128, ssl_context=tls)
+        await _listen(site, settings)
         _log.info(
             "plays_service %s (%s engine) on %s",
             __version__,
@@ -94,6 +99,16 @@ async def serve(settings: Settings) -> None:
         runner.set_shutdown_timeout(max(left / 2, 1.0))  # it waits twice
     finally:
         await runner.cleanup()
+
+
+async def _listen(site: web.TCPSite, settings: Settings) -> None:
+    try:
+        await site.start()
+    except OSError as error:
+        raise AddressError(
+            f"cannot serve on {settings.host}:{settings.port}: {error.strerror or error}; "
+            "is another service there? PLAYS_PORT sets another port"
+        ) from error
 
 
 async def _run_tasks(app: web.Application) -> AsyncIterator[None]:

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import re
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -41,7 +42,30 @@ def configure_logging(level: str, format_: str) -> None:
 def log_loop_error(_loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
     """What asyncio would log by itself, but for the objects: they may hold what a client sent."""
     error = context.get("exception")
+    if isinstance(error, OSError) and "socket.accept" in context["message"]:
+        if _no_accept.lets_pass():
+            _log.error("no connection can be taken: %s", error.strerror)
+        return
     _log.error("%s", _REPR.split(context["message"], maxsplit=1)[0].strip(), exc_info=error)
+
+
+class _Seldom:
+    """Lets a line pass once in so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = 0.0
+
+    def lets_pass(self) -> bool:
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._seconds
+        return True
+
+
+#: asyncio tells it of each connection that waits, every second.
+_no_accept: Final = _Seldom(10.0)
 
 
 def _add_ids(record: logging.LogRecord) -> bool:

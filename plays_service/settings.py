@@ -25,9 +25,13 @@ _SIZE_UNITS: Final = {
 }  # fmt: skip
 _TIME_UNITS: Final = {"ms": 0.001, "": 1, "s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
 _QUANTITY: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
+#: No size or time, in bytes or seconds, is this large: beyond 64 bits the system takes none.
+_TOO_MUCH: Final = 1 << 63
+#: Longer nobody waits, and no timer of the system's runs.
+_LONGEST: Final = "36500d"
 _SWITCHES: Final = {
     "1": True, "true": True, "yes": True, "on": True,
-    "0": False, "false": False, "no": False, "off": False, "": False,
+    "0": False, "false": False, "no": False, "off": False,
 }  # fmt: skip
 
 
@@ -68,7 +72,10 @@ def _parse_quantity(text: str, units: Mapping[str, float], what: str) -> float:
     match = _QUANTITY.fullmatch(text.strip())
     if match is None or match[2].lower() not in units:
         raise ValueError(f"is not {what}")
-    return float(match[1]) * units[match[2].lower()]
+    quantity = float(match[1]) * units[match[2].lower()]
+    if quantity >= _TOO_MUCH:
+        raise ValueError("is too large")
+    return quantity
 
 
 def _parse_switch(text: str) -> bool:
@@ -97,11 +104,24 @@ def _positive_size(text: str) -> int:
     return size
 
 
-def _worker_memory(text: str) -> int:
-    size = parse_size(text)
-    if size < 16 << 20:
-        raise ValueError("must be at least 16MiB")
-    return size
+def _size_from(least: str) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        size = parse_size(text)
+        if size < parse_size(least):
+            raise ValueError(f"must be at least {least}")
+        return size
+
+    return parse
+
+
+def _time_from(least: str, most: str = _LONGEST) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        seconds = parse_duration(text)
+        if not parse_duration(least) <= seconds <= parse_duration(most):
+            raise ValueError(f"must be from {least} to {most}")
+        return seconds
+
+    return parse
 
 
 def _optional_size(text: str) -> int | None:
@@ -118,7 +138,7 @@ def _up_to(most: int) -> Callable[[str], int]:
 
 
 def _optional_path(text: str) -> Path | None:
-    return None if text in ("", "none") else Path(text)
+    return None if text == "none" else Path(text)
 
 
 def _one_of(*choices: str) -> Callable[[str], str]:
@@ -152,13 +172,13 @@ class Settings:
     )
     workers: int = _setting(_parse_count, "cores", "Worker processes that aggregate.")
     worker_memory: int = _setting(
-        _worker_memory,
+        _size_from("16MiB"),
         "512MiB",
         "Memory that one worker may use for its groups, about; at one and a half times this (and "
         "64 MiB) the system refuses more.",
     )
     segment_size: int = _setting(
-        _positive_size, "64MiB", "Large files are aggregated in segments of at most this size."
+        _size_from("4KiB"), "64MiB", "Large files are aggregated in segments of at most this size."
     )
     max_upload_size: int = _setting(
         _positive_size, "1TiB", "Largest upload, packed or unpacked; a larger one is answered 413."
@@ -176,7 +196,7 @@ class Settings:
         _parse_count, "256", "Uploads under way at once; one beyond is answered 503."
     )
     upload_timeout: float = _setting(
-        parse_duration, "60s", "An upload that sends nothing for this long is answered 408."
+        _time_from("1ms"), "60s", "An upload that sends nothing for this long is answered 408."
     )
     min_upload_rate: int = _setting(
         parse_size,
@@ -185,7 +205,7 @@ class Settings:
         "PLAYS_UPLOAD_TIMEOUT, is answered 408; 0: no limit.",
     )
     idle_timeout: float = _setting(
-        parse_duration,
+        _time_from("1ms", "24d"),  # a system's timer counts 31 bits of milliseconds
         "75s",
         "A connection on which no request comes, or a client takes nothing of its answer, for this "
         "long is closed.",
@@ -209,7 +229,7 @@ class Settings:
         parse_size, "128MiB", "Disk that stays free: an upload that would take it is answered 507."
     )
     segment_timeout: float = _setting(
-        parse_duration,
+        _time_from("1ms"),
         "30min",
         "A worker that takes longer over one segment, or one share of a merge, is killed.",
     )
@@ -217,10 +237,10 @@ class Settings:
         _parse_count, "3", "How often a task may cost its worker's life before it is a FAILURE."
     )
     result_ttl: float = _setting(
-        parse_duration, "24h", "How long results, failures and cancelled tasks are kept."
+        _time_from("0s"), "24h", "How long results, failures and cancelled tasks are kept."
     )
     stop_timeout: float = _setting(
-        parse_duration,
+        _time_from("0s"),
         "25s",
         "On SIGTERM, how long uploads and segments under way may take to finish.",
     )
@@ -257,17 +277,15 @@ class Settings:
     ) -> Settings:
         """Settings from environment variables and, before them, ``overrides`` by name.
 
-        Raises `SettingsError`.
+        What is empty counts as not set. Raises `SettingsError`.
         """
         values = {}
         for setting, spec in zip(settings_table(), fields(cls), strict=True):
-            text = (overrides or {}).get(setting.name)
-            source = setting.flag
-            if text is None:
+            text, source = (overrides or {}).get(setting.name), setting.flag
+            if not text:
                 text, source = environ.get(setting.variable), setting.variable
-            if text is None:
-                continue
-            values[setting.name] = _parse(spec, text, source)
+            if text:
+                values[setting.name] = _parse(spec, text, source)
         return cls(**values)
 
 

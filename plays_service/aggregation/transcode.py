@@ -16,6 +16,9 @@ _UTF16_BOMS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _NOT_FOR_FILES: Final = frozenset({"aliases", "idna", "punycode", "undefined"})
 #: Codecs that end in an exception where there is no byte order mark.
 _NEED_BOM: Final = frozenset({"utf_16", "utf_32"})
+#: Bytes between the places in an upload where it is looked for a sequence that does not end. UTF-7
+#: and escapes are held back until they end, and decoded anew with each piece that comes.
+_BLOCK_SIZE: Final = 64 << 10
 _MARK: Final = "plays_service.mark_undecodable"
 
 
@@ -48,6 +51,7 @@ class Transcoder:
         self._head = b""
         self._sniffing = encoding is None
         self._decoder: codecs.IncrementalDecoder | None = None
+        self._to_block_end = _BLOCK_SIZE
         if encoding is not None and _codec_name(encoding) != "utf_8":
             self._decode_as(encoding)
 
@@ -81,12 +85,35 @@ class Transcoder:
     def _decoded(self, data: bytes, *, final: bool = False) -> bytes:
         if self._decoder is None:
             return data
+        text, at = [], 0
+        while at < len(data):
+            end = min(at + self._to_block_end, len(data))
+            text.append(self._text_of(data[at:end]))
+            self._to_block_end -= end - at
+            at = end
+            if not self._to_block_end:  # a place that does not depend on the pieces
+                text.append(self._give_up_endless())
+                self._to_block_end = _BLOCK_SIZE
+        if final:
+            text.append(self._text_of(b"", final=True))
+        return "".join(text).encode("utf-8", "surrogatepass")
+
+    def _text_of(self, data: bytes, *, final: bool = False) -> str:
+        assert self._decoder is not None
         before = self._decoder.getstate()
         try:
-            text = self._decoder.decode(data, final)
+            return self._decoder.decode(data, final)
         except UnicodeError:
-            text = self._decoded_despite_codec(before, data, final=final)
-        return text.encode("utf-8", "surrogatepass")
+            return self._decoded_despite_codec(before, data, final=final)
+
+    def _give_up_endless(self) -> str:
+        """A mark for each line of what is held back, where that is more than a block."""
+        assert self._decoder is not None
+        pending, flags = self._decoder.getstate()
+        if len(pending) <= _BLOCK_SIZE:
+            return ""
+        self._decoder.setstate((b"", flags))
+        return "\n".join(["\udfff"] * (pending.count(b"\n") + 1))
 
     def _decoded_despite_codec(self, before: tuple[bytes, int], data: bytes, *, final: bool) -> str:
         """What two families of codecs refuse to decode, although told to mark it."""

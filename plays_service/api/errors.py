@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Mapping
 from typing import Final
@@ -10,8 +11,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from plays_service.api.requests import method_of, route_of
+from plays_service.tasks import TOO_MANY_OPEN, QuotaError, disk_problem
 
-__all__ = ["ApiError", "errors_as_json"]
+__all__ = ["ApiError", "errors_as_json", "no_room"]
 
 _log = logging.getLogger(__name__)
 
@@ -31,24 +33,50 @@ class ApiError(Exception):
         self.headers = headers
 
 
+def no_room(error: OSError) -> ApiError:
+    """The answer where the disk has no room, or the system refuses. Passes other errors on."""
+    problem = disk_problem(error)
+    if problem is None:
+        raise error
+    if error.errno == errno.EFBIG:
+        return ApiError(413, f"{problem}; split the file", {"Connection": "close"})
+    if isinstance(error, QuotaError):
+        problem = (
+            "The service has used up its disk quota; delete results, or try again when some expire"
+        )
+    else:
+        problem = f"{problem}; try again later"
+    if error.errno in TOO_MANY_OPEN:
+        return ApiError(503, problem, {"Retry-After": "10", "Connection": "close"})
+    return ApiError(507, problem, {"Retry-After": "60", "Connection": "close"})
+
+
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer with JSON whatever goes wrong; never with a traceback."""
     try:
         return await handler(request)
-    except ApiError as error:
-        return _answer(error.status, error.message, error.headers)
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        return _http_exception(request, error)
     except ConnectionError:
         raise  # nobody is there to be answered
     except Exception as error:
-        _log.exception("%s %s failed", method_of(request), route_of(request))
+        if isinstance(error, web.HTTPException) and error.status < 400:
+            raise
+        answer = _answer_to(request, error)
         if request.writer.output_size > 0:
             raise ConnectionError("an answer has begun already") from error
-        return _answer(500, "The service failed at this request; its log says why")
+        return answer
+
+
+def _answer_to(request: web.Request, error: Exception) -> web.Response:
+    if isinstance(error, web.HTTPException):
+        return _http_exception(request, error)
+    if isinstance(error, OSError) and disk_problem(error) is not None:
+        _log.error("%s %s failed: %s", method_of(request), route_of(request), error.strerror)
+        error = no_room(error)
+    if isinstance(error, ApiError):
+        return _answer(error.status, error.message, error.headers)
+    _log.exception("%s %s failed", method_of(request), route_of(request))
+    return _answer(500, "The service failed at this request; its log says why")
 
 
 def _http_exception(request: web.Request, error: web.HTTPException) -> web.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -33,9 +34,19 @@ _PRIVATE: Final = "private, no-cache"
 async def finish_answer(request: web.Request, answer: web.StreamResponse) -> None:
     """Called by aiohttp before it sends the answer to a request that is HTTP."""
     request[ROUTE] = route_of(request)
+    if isinstance(answer, web.HTTPException) and answer.status >= 400:
+        _turn_into_json(answer)
     if OWNER in request:
         answer.headers.setdefault("Cache-Control", _PRIVATE)
     add_headers(request, answer)
+
+
+def _turn_into_json(answer: web.HTTPException) -> None:
+    """What aiohttp refuses before any middleware: an Expect header that it does not know."""
+    answer.content_type = "application/json"
+    answer.text = json.dumps({"message": answer.text})
+    assert isinstance(answer.body, bytes)
+    answer.headers["Content-Length"] = str(len(answer.body))
 
 
 def add_headers(request: web.BaseRequest, answer: web.StreamResponse) -> None:

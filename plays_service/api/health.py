@@ -7,8 +7,7 @@ from aiohttp import web
 from plays_service import __version__
 from plays_service.aggregation import engine_name
 from plays_service.api.context import RUNNER, SETTINGS, STOPPING, UPLOADS
-from plays_service.api.errors import ApiError
-from plays_service.tasks import QuotaError, disk_problem
+from plays_service.api.errors import ApiError, no_room
 
 __all__ = ["check_ready", "get_health", "get_ready", "no_room", "refuse_uploads"]
 
@@ -54,17 +53,3 @@ def refuse_uploads(app: web.Application) -> None:
         app[RUNNER].disk.check()
     except OSError as error:
         raise no_room(error) from None
-
-
-def no_room(error: OSError) -> ApiError:
-    """The answer where the disk has no room, or fails. Passes other errors on."""
-    problem = disk_problem(error)
-    if problem is None:
-        raise error
-    if isinstance(error, QuotaError):
-        problem = (
-            "The service has used up its disk quota; delete results, or try again when some expire"
-        )
-    else:
-        problem = f"{problem}; try again later"
-    return ApiError(507, problem, {"Retry-After": "60", "Connection": "close"})

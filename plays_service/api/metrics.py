@@ -9,8 +9,8 @@ from itertools import accumulate
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.exposition import choose_encoder
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -18,6 +18,7 @@ from prometheus_client.metrics_core import (
     InfoMetricFamily,
     Metric,
 )
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 
 from plays_service import __version__
@@ -29,15 +30,19 @@ from plays_service.tasks import BOUNDS, DataUsage, Durations, State
 
 __all__ = ["METRICS", "HttpMetrics", "Metrics", "get_metrics"]
 
+_OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 _BOUNDS: Final = (*map(str, BOUNDS), "+Inf")
 
 
 async def get_metrics(request: web.Request) -> web.Response:
-    """All metrics, in the format that the scraper asks for."""
+    """All metrics, as OpenMetrics for who asks for that, else in Prometheus' own format."""
     metrics = request.app[METRICS]
     metrics.data_bytes = await metrics.usage.measure()
-    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    return web.Response(body=encode(metrics.registry), headers={"Content-Type": content_type})
+    if "application/openmetrics-text" in request.headers.get("Accept", "").lower():
+        body, content_type = generate_openmetrics(metrics.registry), _OPENMETRICS
+    else:
+        body, content_type = generate_latest(metrics.registry), CONTENT_TYPE_PLAIN_0_0_4
+    return web.Response(body=body, headers={"Content-Type": content_type})
 
 
 class HttpMetrics:

@@ -61,9 +61,14 @@ def _page_policy() -> str:
     )
 
 
+@cache
+def _tag_of(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]
+
+
 def _unless_known(request: web.Request, text: str, content_type: str) -> web.Response:
     """The text, or 304 where the client has it (RFC 9110, section 13.1.2)."""
-    tag = sha256(text.encode()).hexdigest()[:16]
+    tag = _tag_of(text)
     if any(known.value in (tag, "*") for known in request.if_none_match or ()):
         answer = web.Response(status=304)
     else:

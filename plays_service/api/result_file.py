@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path, PurePath
 from typing import Final
@@ -32,6 +33,8 @@ _SMALL: Final = 64 << 10
 _PARTS: Final = frozenset({"Range", "If-Range", "If-Match", "If-Unmodified-Since"})
 #: Headers with which a client may get something else than all of it.
 _CONDITIONS: Final = _PARTS | {"If-None-Match", "If-Modified-Since"}
+#: The last none of the bytes, which `http_range` takes for all of them.
+_NOTHING: Final = re.compile(r"bytes=-0+", re.IGNORECASE)
 #: Characters of a file name that a download keeps: clients take headers of 8 KiB at most.
 _LONGEST_STEM: Final = 200
 
@@ -53,13 +56,17 @@ async def file_response(
             return _small_response(path, headers, coding)
         if coding is not None:
             return await _packed_response(request, path, headers, coding)
+        _check_preconditions(request, about)
+        answer: web.StreamResponse
+        if _is_for_another(request, about):
+            answer = _WholeFileResponse(path, headers=headers)
+        else:
+            _check_range(request, about.st_size)
+            answer = _FileResponse(path, headers=headers)
+        await answer.prepare(request)  # here, where what goes wrong is answered
     except FileNotFoundError:
         raise ApiError(404, "The result is gone from the server; upload the file again") from None
-    _check_preconditions(request, about)
-    if _is_for_another(request, _tag(about)):
-        return _WholeFileResponse(path, headers=headers)
-    _check_range(request, about.st_size)
-    return web.FileResponse(path, headers=headers)
+    return answer
 
 
 async def stream_response(
@@ -97,16 +104,29 @@ def _about(path: Path) -> os.stat_result:
     return path.stat()  # on the event loop: a hop to a thread takes ten times as long
 
 
-def _is_for_another(request: web.Request, tag: str) -> bool:
-    """Whether the range is of something else (RFC 9110, section 13.1.5).
-
-    Dates in this header `FileResponse` knows, tags it does not.
-    """
+def _is_for_another(request: web.Request, about: os.stat_result) -> bool:
+    """Whether the range is of something else (RFC 9110, section 13.1.5)."""
     condition = request.headers.get("If-Range", "").strip()
-    return condition.startswith(('"', "W/")) and condition != f'"{tag}"'
+    if condition.startswith(('"', "W/")):
+        return condition != f'"{_tag(about)}"'
+    date = request.if_range
+    return bool(condition) and (date is None or about.st_mtime > date.timestamp())
 
 
-class _WholeFileResponse(web.FileResponse):
+class _FileResponse(web.FileResponse):
+    """A file, or the error that hinders it: aiohttp's would answer that without a body."""
+
+    def set_status(self, status: int, reason: str | None = None) -> None:
+        error = sys.exc_info()[1]
+        if status >= 400 and error is not None:
+            raise error
+        super().set_status(status, reason)
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        return None if self.prepared else await super().prepare(request)
+
+
+class _WholeFileResponse(_FileResponse):
     """The file, whatever range is asked for."""
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
@@ -198,11 +218,11 @@ def _check_preconditions(request: web.Request, about: os.stat_result) -> None:
 
 def _check_range(request: web.Request, size: int) -> None:
     """Raise `ApiError` 416 (RFC 9110, section 15.5.17): `FileResponse` would, but not as JSON."""
-    if "If-Range" in request.headers:
-        return  # it may well make the range void
     try:
         start = request.http_range.start
     except ValueError:
+        start = size
+    if _NOTHING.fullmatch(request.headers.get("Range", "")):
         start = size
     if start is not None and start >= size:
         raise ApiError(

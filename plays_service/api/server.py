@@ -14,6 +14,7 @@ from plays_service.api.headers import add_headers
 from plays_service.api.metrics import METRICS
 from plays_service.api.requests import request_id
 from plays_service.settings import Settings
+from plays_service.tasks import open_files_limit
 
 __all__ = ["ServiceRunner"]
 
@@ -24,6 +25,10 @@ _READ_BUFFER_SIZE: Final = 256 << 10
 #: Seconds for which what is left of a refused upload is read and dropped: a client that still sends
 #: would take a connection that is closed at once for a broken one, and never see why.
 _LINGERING_TIME: Final = 5.0
+#: Files that the service has open for itself: its workers, its log, its data folder.
+_OWN_FILES: Final = 64
+#: Files that a connection takes: its own, and that of an upload or a result.
+_FILES_EACH: Final = 2
 
 
 class _Protocol(web.RequestHandler):
@@ -33,7 +38,11 @@ class _Protocol(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        _drop_when_stalled(transport.get_extra_info("socket"), self._keepalive_timeout)
+        if isinstance(self._manager, _Server) and self._manager.is_overfull():
+            assert isinstance(transport, asyncio.Transport)
+            transport.abort()  # before those that are there find no file to write to
+        else:
+            _drop_when_stalled(transport.get_extra_info("socket"), self._keepalive_timeout)
 
     def handle_error(
         self,
@@ -70,6 +79,10 @@ def _drop_when_stalled(connection: Any, seconds: float) -> None:
 
 
 class _Server(web.Server):
+    def is_overfull(self) -> bool:
+        """Whether there are more connections than files for them."""
+        return len(self._connections) > max(1, (open_files_limit() - _OWN_FILES) // _FILES_EACH)
+
     def __call__(self) -> _Protocol:
         return _Protocol(self, loop=self._loop, **self._kwargs)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from aiohttp import ClientError, HttpVersion11, web
@@ -36,7 +36,7 @@ _RAW_TYPES: Final = frozenset(
 )
 #: First bytes of archives and spreadsheets, which people mistake for CSV.
 _ZIP: Final = b"PK\x03\x04"
-_MAGIC_SIZE: Final = max(map(len, (_ZIP, *PACKINGS.values())))
+_MAGIC_SIZE: Final = max(map(len, (_ZIP, *chain(*PACKINGS.values()))))
 #: Closes the connection: what is left of the upload is not worth reading.
 _CLOSE: Final = {"Connection": "close"}
 
@@ -77,8 +77,8 @@ class _Upload:
             raise ApiError(
                 415, "The file is a zip archive or a spreadsheet; save it as CSV first", _CLOSE
             )
-        for packing, magic in PACKINGS.items():
-            if head.startswith(magic):
+        for packing, starts in PACKINGS.items():
+            if head.startswith(starts):
                 self.unpacker = Unpacker(packing)
 
     async def _unpack(self, data: bytes) -> None:
@@ -124,16 +124,14 @@ async def answer_expectation(request: web.Request) -> None:
     """Tell a client that waits for it to send its body (RFC 9110, section 10.1.1).
 
     A client that need not send it is told nothing here: it gets its refusal instead.
-    Raises `HTTPExpectationFailed`: here, before any middleware, it must be JSON by itself.
+    Raises `HTTPExpectationFailed`.
     """
     if request.version < HttpVersion11:
         return
     expectation = request.headers["Expect"]
     if expectation.lower() != "100-continue":
         message = f"Expect: {expectation[:100]} is not understood; only 100-continue is"
-        raise web.HTTPExpectationFailed(
-            text=json.dumps({"message": message}), content_type="application/json"
-        )
+        raise web.HTTPExpectationFailed(text=message)
     try:
         check_access(request)
         _refuse_unread(request)

@@ -33,6 +33,7 @@ def serve(**flags: str | None) -> None:
     import asyncio
 
     from plays_service.aggregation import EngineError
+    from plays_service.app import AddressError
     from plays_service.app import serve as serve_app
     from plays_service.logs import configure_logging
     from plays_service.tasks import DataFolderError
@@ -43,10 +44,7 @@ def serve(**flags: str | None) -> None:
     configure_logging(settings.log_level, settings.log_format)
     try:
         asyncio.run(serve_app(settings))
-    except (DataFolderError, EngineError, TlsError, TokensError) as error:
+    except (AddressError, DataFolderError, EngineError, TlsError, TokensError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
-        raise click.ClickException(
-            f"cannot serve on {settings.host}:{settings.port}: {error.strerror or error}; "
-            "is another service there? PLAYS_PORT sets another port"
-        ) from error
+        raise click.ClickException(f"cannot serve: {error}") from error

@@ -54,11 +54,11 @@ def _packing_of(head: bytes, path: Path) -> str | None:
         raise InputError(
             f"{name_of(path)}: this is a zip archive or a spreadsheet; save it as CSV first"
         )
-    if head[:1] not in (b"\x1f", b"\x28"):
+    if head[:1] not in (b"\x1f", b"\x28") and head[1:4] != b"\x2a\x4d\x18":
         return None  # before libraries are loaded
     from plays_service.aggregation.unpack import PACKINGS  # noqa: PLC0415 -- most need none
 
-    return next((name for name, magic in PACKINGS.items() if head.startswith(magic)), None)
+    return next((name for name, starts in PACKINGS.items() if head.startswith(starts)), None)
 
 
 class InputReader:
@@ -158,9 +158,13 @@ def _pieces(file: BinaryIO, path: Path) -> Iterator[bytes]:
 
 
 def _unpacked(packing: str, head: bytes, file: BinaryIO, path: Path) -> Iterator[bytes]:
-    from plays_service.aggregation.unpack import PackingError, Unpacker  # noqa: PLC0415 -- see above
+    from plays_service.aggregation.unpack import (  # noqa: PLC0415 -- see above
+        LONGEST_WINDOW,
+        PackingError,
+        Unpacker,
+    )
 
-    unpacker = Unpacker(packing)
+    unpacker = Unpacker(packing, window=LONGEST_WINDOW)
     try:
         block = head
         while block:

@@ -2,12 +2,13 @@
 
 from plays_service.tasks.current import CURRENT_TASK
 from plays_service.tasks.data_usage import DataUsage
-from plays_service.tasks.disk import disk_problem
+from plays_service.tasks.disk import TOO_MANY_OPEN, disk_problem
 from plays_service.tasks.disk_budget import DiskBudget, QuotaError
 from plays_service.tasks.fair_queue import FairQueue
 from plays_service.tasks.growth import Growth
 from plays_service.tasks.intake import Intake
 from plays_service.tasks.joint import Input, JointPipeline
+from plays_service.tasks.open_files import open_files_limit, raise_open_files_limit
 from plays_service.tasks.pipeline import Pipeline
 from plays_service.tasks.registry import TaskRegistry
 from plays_service.tasks.result_reader import BusyError, ResultReader
@@ -23,6 +24,7 @@ __all__ = [
     "BOUNDS",
     "CURRENT_TASK",
     "ENDED",
+    "TOO_MANY_OPEN",
     "BusyError",
     "DataFolderError",
     "DataUsage",
@@ -47,4 +49,6 @@ __all__ = [
     "WorkerLimits",
     "WorkerPool",
     "disk_problem",
+    "open_files_limit",
+    "raise_open_files_limit",
 ]

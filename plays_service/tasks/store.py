@@ -73,6 +73,12 @@ class TaskStore:
                 folder.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for leftover in self._trash.iterdir():
+                self._delete(leftover)
+            if not self._is_same_boot():
+                self._distrust_work()
+            if self.fsync:
+                self._sync_frame()
         except BlockingIOError:
             self.close()
             raise DataFolderError(
@@ -82,12 +88,6 @@ class TaskStore:
         except OSError as error:
             self.close()
             raise DataFolderError(f"cannot use the data folder {self._root}: {error}") from error
-        for leftover in self._trash.iterdir():
-            self._delete(leftover)
-        if not self._is_same_boot():
-            self._distrust_work()
-        if self.fsync:
-            self._sync_frame()
 
     def close(self) -> None:
         """Give up the lock, as the system does when the process dies."""
@@ -190,8 +190,14 @@ class TaskStore:
     def load(self) -> Iterator[Task]:
         """Every task on disk; ended ones are cleaned, and uploads deleted that became none.
 
-        What is neither is set aside, with a line in the log.
+        What is neither is set aside, with a line in the log. Raises `DataFolderError`.
         """
+        try:
+            yield from self._load()
+        except OSError as error:
+            raise DataFolderError(f"cannot use the data folder {self._root}: {error}") from error
+
+    def _load(self) -> Iterator[Task]:
         for folder in self._tasks.iterdir():
             if _is_begun(folder):
                 self._delete(folder)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from plays_service.aggregation import use_engine
+from plays_service.tasks.open_files import raise_open_files_limit
 
 if sys.platform != "win32":
     import resource
@@ -27,9 +28,6 @@ __all__ = ["Crew", "WorkerLimits", "WorkerLostError"]
 
 R = TypeVar("R")
 
-#: Files that a worker may have open, where the system allows it. Without end is not allowed
-#: everywhere, not even where the limit is said to be that.
-_OPEN_FILES: Final = 65536
 #: Bytes that a worker may take beyond what it has at its start and its memory for groups, and a
 #: fraction of that memory: what groups take is an estimate.
 _SPARE: Final = 64 << 20
@@ -133,21 +131,11 @@ class Crew:
 
 def _start_worker(engine: str, memory: int | None) -> None:
     use_engine(engine)
-    _raise_file_limit()
+    raise_open_files_limit()
     if memory is not None:
         _limit_memory(memory)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; we stop them
     threading.Thread(target=_die_with_parent, daemon=True).start()
-
-
-def _raise_file_limit() -> None:
-    """A merge has all partials open, and a huge file has thousands."""
-    if sys.platform == "win32":
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _limit_memory(memory: int) -> None:

@@ -97,7 +97,10 @@ def files(tmp_path: Path) -> Path:
 def test_several_inputs_are_one(files: Path) -> None:
     (files / "tsv").write_bytes(b"number of plays\tdate\tsong\r\n9\t2020-01-09\tNew\r\n")
     (files / "gz").write_bytes(gzip.compress(EXAMPLE[:60]) + gzip.compress(EXAMPLE[60:]))
-    (files / "zst").write_bytes(zstd.compress(EXAMPLE))
+    packer = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: 27})  # --long
+    (files / "zst").write_bytes(
+        b"\x50\x2a\x4d\x18\x02\0\0\0--" + packer.compress(EXAMPLE) + packer.flush()
+    )
     (files / "utf16").write_bytes(EXAMPLE.decode().encode("utf-16"))
     names = [files / name for name in ("tsv", "in.csv", "gz", "zst", "utf16")]
     code, totals, text = aggregate(*names, "-", stdin=EXAMPLE)

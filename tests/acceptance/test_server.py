@@ -371,6 +371,18 @@ async def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> Non
     assert "Traceback" not in text
 
 
+async def test_a_start_that_the_data_folder_prevents_is_not_laid_on_the_port(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "tasks" / "junk").mkdir(parents=True)
+    (tmp_path / "set_aside").write_bytes(b"")
+    code, _, text = await run(*command("serve", port=0, data_dir=tmp_path))
+    assert code == 1
+    assert f"cannot use the data folder {tmp_path}: " in text
+    assert "PLAYS_PORT" not in text
+    assert "Traceback" not in text
+
+
 async def test_settings_come_from_the_environment_too(tmp_path: Path) -> None:
     code, _, text = await run(*command("serve"), PLAYS_DATA_DIR=str(tmp_path), PLAYS_PORT="many")
     assert code == 2

@@ -62,10 +62,15 @@ async def test_answers_of_every_kind_have_them(
         (400, b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n"),
         (400, get("/health").replace(b"localhost", b"x\x00y")),
         (417, request(EXAMPLE, CSV, b"Expect: 200-maybe")),
+        (417, get("/health", b"Expect: 200-maybe")),
+        (417, get("/nothing", b"Expect: 200-maybe")),
+        (417, request(b"", b"Expect: 200-maybe", method=b"PATCH", target=b"/result/x")),
         (415, request(EXAMPLE, b"Content-Type: text/html")),
     ):
-        status, _, _ = await ask(service, raw)
+        status, _, body = await ask(service, raw)
         assert status == expected, raw
+        if status >= 400:
+            message_of(body)
 
     def broken(*_: object) -> None:
         raise RuntimeError("a bug")

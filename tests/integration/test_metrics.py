@@ -156,6 +156,19 @@ async def test_openmetrics_for_who_asks_for_it(service: Service) -> None:
     assert {"plays_tasks", "plays_build", "process_cpu_seconds"} <= names
 
 
+@pytest.mark.parametrize("asked", ["version=9.9; escaping=", "version=; escaping=x", "version=x"])
+async def test_the_format_is_told_as_it_is_whatever_is_asked_for(
+    service: Service, asked: str
+) -> None:
+    accept = {"Accept": f"application/openmetrics-text; {asked}"}
+    async with service.client.get("/metrics", headers=accept) as answer:
+        content_type = answer.headers["Content-Type"]
+        assert (answer.status, content_type) == (
+            200, "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        )  # fmt: skip
+        assert list(parse_openmetrics(await answer.text()))
+
+
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 async def test_promtool_has_nothing_to_say(service: Service) -> None:
     await service.result(await service.upload(EXAMPLE))

@@ -137,3 +137,26 @@ async def test_damage_is_refused(service: Service, packing: str) -> None:
 async def test_something_else_behind_it_is_refused(service: Service, packing: str) -> None:
     message = await refused(service, PACK[packing](EXAMPLE) + b"a,2020-01-01,1\n")
     assert message == f"Behind the {packing} data comes something else; pack the file again"
+
+
+async def test_a_window_that_takes_much_memory_is_refused(service: Service) -> None:
+    data = with_window(24, EXAMPLE)
+    message = "needs a window of more than 8 MiB; pack the file without --long and --ultra"
+    assert message in await refused(service, data)
+    assert message in await refused(service, data, b"Content-Encoding: zstd")
+    assert await service.result(await service.upload(with_window(23, EXAMPLE))) == EXAMPLE_RESULT
+
+
+async def test_what_a_zstd_file_has_for_other_programs_is_skipped(service: Service) -> None:
+    note = b"\x52\x2a\x4d\x18\x04\0\0\0note"
+    frames = [zstd.compress(EXAMPLE[:60]), zstd.compress(EXAMPLE[60:])]
+    data = note + note.join(frames) + note
+    assert await service.result(await service.upload(data)) == EXAMPLE_RESULT
+    status, answer = await sent(service, data, b"Content-Encoding: zstd")
+    assert status == 200, answer
+
+
+def with_window(window: int, data: bytes) -> bytes:
+    """Packed as a stream, so that the frame asks for the whole window."""
+    compressor = zstd.ZstdCompressor(options={zstd.CompressionParameter.window_log: window})
+    return compressor.compress(data) + compressor.flush()

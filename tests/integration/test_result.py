@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -191,11 +195,20 @@ async def test_a_download_can_go_on_where_it_stopped(
 
 async def test_a_range_beyond_the_end_is_answered_416(service: Service) -> None:
     path = f"/result/{await service.upload(EXAMPLE)}"
-    headers = {"Range": "bytes=99999-"}
-    async with service.client.get(path, params={"wait": "60"}, headers=headers) as answer:
-        assert answer.status == 416
-        assert answer.headers["Content-Range"] == f"bytes */{len(EXAMPLE_RESULT)}"
-        message_of(await answer.read())
+    async with service.client.get(path, params={"wait": "60"}) as answer:
+        etag, date = answer.headers["ETag"], answer.headers["Last-Modified"]
+    headers: dict[str, str]
+    for condition in ({}, {"If-Range": etag}, {"If-Range": date}):
+        for asked in ("bytes=99999-", "bytes=-0", "lines=1-2"):
+            headers = {"Range": asked} | condition
+            async with service.client.get(path, headers=headers) as answer:
+                assert answer.status == 416
+                assert answer.headers["Content-Range"] == f"bytes */{len(EXAMPLE_RESULT)}"
+                message_of(await answer.read())
+    for other in ('"other"', f"W/{etag}", "junk", "Sat, 01 Jan 2000 00:00:00 GMT"):
+        headers = {"Range": "bytes=99999-", "If-Range": other}
+        async with service.client.get(path, headers=headers) as answer:
+            assert (answer.status, await answer.read()) == (200, EXAMPLE_RESULT)
 
 
 @pytest.mark.parametrize(
@@ -283,3 +296,27 @@ async def test_a_result_that_vanished_from_the_disk_is_answered_as_json(service:
     async with service.client.get(f"/result/{task_id}") as answer:
         assert answer.status == 404
         message_of(await answer.read())
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(errno.ENOENT, 404), (errno.EACCES, 500), (errno.EMFILE, 503)]
+)
+async def test_a_result_that_cannot_be_opened_at_last_is_answered_as_json(
+    service: Service, monkeypatch: pytest.MonkeyPatch, number: int, status: int
+) -> None:
+    """It was there a moment ago: the last look finds it is not, or the system refuses."""
+    task_id = await service.upload(EXAMPLE)
+    await service.result(task_id)
+    opened = Path.open
+
+    def refuse(path: Path, *args: Any) -> Any:
+        if path.name == "result.csv":
+            raise OSError(number, os.strerror(number))
+        return opened(path, *args)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    for headers in ({"Range": "bytes=0-4"}, {"Range": "bytes=0-4", "If-Range": '"other"'}):
+        async with service.client.get(f"/result/{task_id}", headers=headers) as answer:
+            assert answer.status == status
+            assert "Content-Disposition" not in answer.headers
+            message_of(await answer.read())

@@ -6,7 +6,7 @@ import datetime as dt
 import gzip
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
@@ -16,8 +16,9 @@ from pyarrow import parquet
 from plays_service.api import forms
 from plays_service.api.errors import ApiError
 from plays_service.api.rows import reading
+from plays_service.tasks import ResultReader
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
-from tests.integration.conftest import Gate, Service, message_of
+from tests.integration.conftest import Gate, Service, message_of, request
 
 HEADER = b"Song,Date,Number of Plays\n"
 DATA = HEADER + 'Straße,2020-01-01,1\n"a ""b"", c\nd",0001-01-01,-2\n'.encode()
@@ -216,3 +217,21 @@ async def test_states_and_unknown_ids_are_told_in_every_form(service: Service, g
         status, _, body = await fetched(service, path)
         assert status == 404, path
         message_of(body)
+
+
+async def test_an_answer_that_has_begun_is_broken_off_and_not_begun_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await ended(service, DATA)
+
+    async def short_of_memory(*_: object) -> AsyncIterator[bytes]:
+        yield JSON_LINES
+        raise MemoryError
+
+    monkeypatch.setattr(ResultReader, "json_lines", short_of_memory)
+    target = f"/result/{task_id}.jsonl".encode()
+    answer = await service.raw(request(method=b"GET", target=target))
+    assert JSON_LINES in answer
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"message" not in answer
+    assert not answer.endswith(b"0\r\n\r\n")  # no client takes it for whole

@@ -33,8 +33,12 @@ def unpacked(data: bytes) -> bytes:
     if data.startswith(_GZIP):
         return _members(data, _GZIP, lambda: zlib.decompressobj(wbits=31), _without_unknown_flags)
     if data.startswith(_ZSTD):
-        return _members(data, _ZSTD, zstd.ZstdDecompressor)
+        return _members(data, _ZSTD, _zstd)
     return data
+
+
+def _zstd() -> zstd.ZstdDecompressor:
+    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: 23})
 
 
 def _without_unknown_flags(data: bytes) -> bytes:

@@ -55,7 +55,15 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_default() -> None:
         ({"PLAYS_PORT": "65536"}, "PLAYS_PORT: '65536' is not a port"),
         ({"PLAYS_WORKERS": "0"}, "PLAYS_WORKERS: '0' is not a whole number of at least 1"),
         ({"PLAYS_WORKER_MEMORY": "1MiB"}, "PLAYS_WORKER_MEMORY: '1MiB' must be at least 16MiB"),
-        ({"PLAYS_SEGMENT_SIZE": "0"}, "PLAYS_SEGMENT_SIZE: '0' must be more than 0"),
+        ({"PLAYS_SEGMENT_SIZE": "0"}, "PLAYS_SEGMENT_SIZE: '0' must be at least 4KiB"),
+        ({"PLAYS_MAX_UPLOAD_SIZE": "0"}, "PLAYS_MAX_UPLOAD_SIZE: '0' must be more than 0"),
+        ({"PLAYS_MAX_UPLOAD_SIZE": "9" * 400}, "9' is too large"),
+        ({"PLAYS_RESULT_TTL": "9" * 400}, "9' is too large"),
+        ({"PLAYS_RESULT_TTL": "36501d"}, "PLAYS_RESULT_TTL: '36501d' must be from 0s to 36500d"),
+        ({"PLAYS_IDLE_TIMEOUT": "25d"}, "PLAYS_IDLE_TIMEOUT: '25d' must be from 1ms to 24d"),
+        ({"PLAYS_IDLE_TIMEOUT": "0"}, "PLAYS_IDLE_TIMEOUT: '0' must be from 1ms to 24d"),
+        ({"PLAYS_UPLOAD_TIMEOUT": "0"}, "PLAYS_UPLOAD_TIMEOUT: '0' must be from 1ms"),
+        ({"PLAYS_SEGMENT_TIMEOUT": "0"}, "PLAYS_SEGMENT_TIMEOUT: '0' must be from 1ms"),
         ({"PLAYS_FSYNC": "maybe"}, "PLAYS_FSYNC: 'maybe' is neither 1 nor 0"),
         ({"PLAYS_TLS_CERT": "cert.pem"}, "PLAYS_TLS_CERT and PLAYS_TLS_KEY: set both"),
         ({"PLAYS_TLS_KEY": "key.pem"}, "PLAYS_TLS_CERT and PLAYS_TLS_KEY: set both"),
@@ -71,6 +79,18 @@ def test_a_bad_value_is_named_with_its_source(environ: dict[str, str], message: 
 def test_a_file_may_be_none(text: str) -> None:
     settings = Settings.load({"PLAYS_TOKENS_FILE": text, "PLAYS_TLS_CERT": text})
     assert settings.tokens_file is settings.tls_cert is None
+
+
+def test_some_times_may_be_none() -> None:
+    settings = Settings.load({"PLAYS_RESULT_TTL": "0", "PLAYS_STOP_TIMEOUT": "0"})
+    assert (settings.result_ttl, settings.stop_timeout) == (0, 0)
+
+
+def test_what_is_empty_is_not_set() -> None:
+    """Above all not a host: an empty one would be every interface."""
+    empty = {setting.variable: "" for setting in settings_table()}
+    assert Settings.load(empty) == Settings()
+    assert Settings.load({"PLAYS_HOST": "::1"}, {"host": ""}).host == "::1"
 
 
 def test_an_error_in_a_flag_names_the_flag() -> None:

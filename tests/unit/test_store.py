@@ -190,3 +190,10 @@ def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataFolderError, match="cannot use the data folder"):
         TaskStore(tmp_path / "file" / "data", fsync=False).open()
+
+
+def test_a_start_that_the_folder_does_not_let_end_is_refused(store: TaskStore) -> None:
+    (store.folder(_accepted(store)) / "task.json").write_bytes(b"")
+    (store.folder(_accepted(store)).parents[1] / "set_aside").touch()
+    with pytest.raises(DataFolderError, match="cannot use the data folder"):
+        list(store.load())

@@ -199,3 +199,24 @@ class TestNames:
             Transcoder(name)
         assert "such as cp1252, latin-1, shift_jis or utf-16" in str(caught.value)
         assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("encoding", "start", "more"),
+    [("utf-7", b"+", b"A"), ("unicode_escape", b"\\N{", b"A"), ("unicode_escape", b"\\N{", b"A\n")],
+)
+def test_a_sequence_without_end_is_given_up(encoding: str, start: bytes, more: bytes) -> None:
+    """None of its lines can pass for a record, and none is lost."""
+    data = b"good\n" + start + more * 150_000 + b"\nlast\n"
+    whole = transcode(encoding, [data])
+    lines = whole.split(b"\n")
+    assert (lines[0], lines[-2:]) == (b"good", [b"last", b""])
+    assert len(lines) == data.count(b"\n") + 1
+    given_up = lines[1 : 1 + data[: 64 << 10].count(b"\n")]
+    assert not any(map(is_utf8, given_up))
+    for size in (262_144, 50_021, 4096):
+        pieces = [data[i : i + size] for i in range(0, len(data), size)]
+        assert transcode(encoding, pieces) == whole
+        transcoder = Transcoder(encoding)
+        held = [len(piece) - len(transcoder.feed(piece)) for piece in pieces]
+        assert sum(held) < 200_000  # but for marks, all has come out again
