@@ -21,6 +21,7 @@ export const Phase = Object.freeze({
 });
 
 const ENDS = { SUCCESS: Phase.DONE, FAILURE: Phase.FAILED, REVOKED: Phase.CANCELLED };
+const ENDED = Object.values(ENDS);
 const UNDER_WAY = [Phase.WAITING, Phase.SENDING, Phase.LOOKING, Phase.WORKING];
 
 /** Tells `change` whenever something about it has changed, and `removed`. */
@@ -89,9 +90,9 @@ export class Job extends EventTarget {
     else await remove(`tasks/${this.id}`); // its end is told like any other
   }
 
-  /** Take it off the list, and its totals off the service. Throws ApiError. */
+  /** Take it off the list, and its task off the service where that has ended. Throws ApiError. */
   async remove() {
-    if (this.id !== null && this.phase !== Phase.GONE) await this.#delete();
+    if (this.id !== null && ENDED.includes(this.phase)) await this.#delete();
     this.leave();
   }
 

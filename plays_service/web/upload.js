@@ -1,6 +1,6 @@
 // One file on its way to the service.
 
-import { ApiError, UNREACHABLE, messageOf } from "./api.js";
+import { ApiError, UNREACHABLE, messageOf, understood } from "./api.js";
 import { signIn } from "./session.js";
 import { Turns } from "./turns.js";
 
@@ -22,7 +22,7 @@ export async function upload(file, { options, onProgress, signal }) {
   try {
     for (;;) {
       const answer = await send(file, addressOf(file, options), onProgress, signal);
-      if (answer.status === 200) return JSON.parse(answer.text).task_id;
+      if (answer.status === 200) return understood(answer).task_id;
       if (answer.status !== 401)
         throw new ApiError(answer.status, messageOf(answer.text, answer.status));
       await signIn();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +17,8 @@ from tests.conftest import EXAMPLE
 
 #: More than a connection holds, so that the browser is still sending when it is refused.
 LARGE: Final = b"Song,Date,Number of Plays\n" + b"Umbrella,2020-01-01,1\n" * 500_000
+#: The address of a task itself.
+_TASK: Final = re.compile(r"/tasks/[0-9a-f-]{36}$")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -100,3 +103,34 @@ async def test_without_events_it_asks(visit: Visit) -> None:
             pass
     await expect(visit.card("plays.csv")).to_contain_text("7 records in 4 totals")
     visit.forgive("net::ERR_FAILED")
+
+
+async def test_answers_that_are_not_the_services_cost_no_task(visit: Visit) -> None:
+    page = visit.page
+    await page.route("**/events", lambda route: route.abort())
+    with worker_stands_still(visit.server):
+        await visit.choose("plays.csv", EXAMPLE)
+        card = visit.card("plays.csv")
+        await expect(card).to_have_attribute("data-phase", "working")
+        await page.route(_TASK, lambda route: route.fulfill(body="<h1>Welcome to the hotel</h1>"))
+        await expect(card).to_contain_text("Something else answers in place of the service. Trying")
+        await expect(card).to_have_attribute("data-phase", "working")
+    await page.unroute(_TASK)
+    await expect(card).to_contain_text("7 records in 4 totals")
+    visit.forgive("net::ERR_FAILED")
+
+
+async def test_a_task_of_which_nothing_is_known_is_dismissed_without_deleting_it(
+    visit: Visit,
+) -> None:
+    page = visit.page
+    await visit.choose("plays.csv", EXAMPLE)
+    card = visit.card("plays.csv")
+    await expect(card).to_contain_text("Done")
+    address = page.url.replace("#", "tasks/")
+    await page.route(_TASK, lambda route: route.fulfill(status=403, body="No."))
+    await page.reload()
+    await card.get_by_role("button", name="Dismiss: plays.csv").click()
+    await expect(page.locator(".card")).to_have_count(0)
+    assert (await page.request.get(address)).status == 200
+    visit.forgive("status of 403")
