@@ -134,3 +134,22 @@ async def test_a_task_of_which_nothing_is_known_is_dismissed_without_deleting_it
     await expect(page.locator(".card")).to_have_count(0)
     assert (await page.request.get(address)).status == 200
     visit.forgive("status of 403")
+
+
+async def test_a_task_that_ends_before_it_is_cancelled_keeps_its_totals(visit: Visit) -> None:
+    page = visit.page
+    await page.route("**/events", lambda route: route.abort())
+    await page.route("**/tasks/*?only=running", lambda route: route.fulfill(status=409, body="{}"))
+    with worker_stands_still(visit.server):
+        await visit.choose("plays.csv", EXAMPLE)
+        card = visit.card("plays.csv")
+        await expect(card).to_have_attribute("data-phase", "working")
+        async with page.expect_request(_TASK) as look:
+            await page.route(_TASK, lambda _: None, times=1)  # it never gets its answer
+    result = (await look.value).url.replace("/tasks/", "/result/")
+    assert "Umbrella" in await (await page.request.get(f"{result}?wait=30")).text()
+    await card.get_by_role("button", name="Cancel: plays.csv").click()
+    await expect(card).to_contain_text("7 records in 4 totals")
+    await expect(page.get_by_role("alert")).to_be_hidden()
+    visit.forgive("net::ERR_FAILED")
+    visit.forgive("status of 409")
