@@ -105,6 +105,35 @@ async def test_without_events_it_asks(visit: Visit) -> None:
     visit.forgive("net::ERR_FAILED")
 
 
+async def test_where_events_are_held_back_it_asks_and_opens_no_more_streams(visit: Visit) -> None:
+    page = visit.page
+    await page.clock.install()
+    await page.reload()
+    streams: list[str] = []
+    await page.route("**/events", lambda route: streams.append(route.request.url))  # none gets an answer
+    with worker_stands_still(visit.server):
+        await visit.choose("plays.csv", EXAMPLE)
+        await expect(visit.card("plays.csv")).to_have_attribute("data-phase", "working")
+        for _ in range(3):
+            async with page.expect_request(_TASK):
+                await page.clock.fast_forward(6_000)
+    await expect(visit.card("plays.csv")).to_contain_text("7 records in 4 totals")
+    assert len(streams) == 1
+
+
+async def test_a_stream_that_falls_silent_is_given_up(visit: Visit) -> None:
+    page = visit.page
+    await page.clock.install()
+    await page.reload()
+    with worker_stands_still(visit.server):
+        async with page.expect_response("**/events"):
+            await visit.choose("plays.csv", EXAMPLE)
+        await expect(visit.card("plays.csv")).to_contain_text("waiting for a worker")
+        async with page.expect_request(_TASK):
+            await page.clock.fast_forward(41_000)
+    await expect(visit.card("plays.csv")).to_contain_text("7 records in 4 totals")
+
+
 async def test_answers_that_are_not_the_services_cost_no_task(visit: Visit) -> None:
     page = visit.page
     await page.route("**/events", lambda route: route.abort())
