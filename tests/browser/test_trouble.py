@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
@@ -106,6 +107,22 @@ async def test_an_upload_to_a_service_that_is_away_can_be_tried_again(
     await expect(visit.page.locator(".window .row")).to_have_count(4)
     visit.forgive("net::ERR_")
     assert await server.terminate() == 0
+
+
+async def test_what_was_sent_in_whole_is_not_said_to_be_gone(
+    tmp_path: Path, new_visit: NewVisit
+) -> None:
+    server = await start(data_dir=tmp_path)
+    visit = await new_visit(server)
+    server.process.send_signal(signal.SIGSTOP)
+    for name in ("one.csv", "two.csv"):
+        await visit.choose(name, EXAMPLE)
+        await expect(visit.card(name)).to_contain_text("Uploading 100%")
+    await visit.card("one.csv").get_by_role("button", name="Cancel: one.csv").click()
+    await expect(visit.card("one.csv")).to_contain_text("all of it was sent: the service may have")
+    await server.kill()
+    await expect(visit.card("two.csv")).to_contain_text("It may have the file all the same")
+    visit.forgive("net::ERR_")
 
 
 async def test_without_events_it_asks(visit: Visit) -> None:
