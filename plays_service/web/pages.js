@@ -72,7 +72,8 @@ export class Pages {
     const { rows, request } = page;
     const query = new URLSearchParams({ offset: start + rows.length, limit: PAGE - rows.length });
     const answer = await getJsonPatiently(`${this.#address}&${query}`, request.signal);
-    rows.push(...answer.rows.map((row) => ({ ...row, song: clipped(row.song) })));
+    const shown = answer.rows.map((row) => ({ ...row, song: clipped(row.song) }));
+    rows.push(...structuredClone(shown)); // a part of a string may keep all of it in memory
     const isLast = rows.length >= Math.min(PAGE, answer.total - start);
     if (isLast || !answer.rows.length) page.request = null;
     return answer.total;

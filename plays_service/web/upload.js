@@ -8,8 +8,8 @@ const BROKEN =
   "The connection broke before the service had the whole file. Try again; " +
   "if it breaks again, see whether the file can still be read.";
 const UNANSWERED =
-  "The whole file was sent, but the connection broke before the service answered. It may have the " +
-  "file all the same; to see totals here, try again.";
+  "The whole file was sent, but the connection broke before the service answered. It may have " +
+  "the file all the same; to see totals here, try again.";
 const NO_TASK = "00000000-0000-0000-0000-000000000000";
 
 // A browser opens six connections to a server, and some must be left for everything else.
