@@ -16,7 +16,7 @@ from typing import BinaryIO, Final, TypeAlias
 from plays_service.aggregation.publish import appearing
 from plays_service.aggregation.result_rows import DamagedResultError, read_rows
 from plays_service.aggregation.row_query import RowQuery
-from plays_service.aggregation.view_file import HEAD_SIZE, step_of, view_head, width_for
+from plays_service.aggregation.view_file import HEAD_SIZE, view_head, width_for
 
 __all__ = ["build_view"]
 
@@ -33,15 +33,14 @@ _RUN_ENTRY: Final = struct.Struct("<IQ")
 def build_view(result: Path, query: RowQuery, view: Path, memory: int) -> int:
     """See `engine.build_view`."""
     width = width_for(result.stat().st_size)
-    step, count = step_of(query), 0
     with appearing(view) as temporary, temporary.open("wb") as target:
         target.write(bytes(HEAD_SIZE))
         with result.open("rb") as source:
-            for count, (_, offset) in enumerate(_ordered(source, query, memory, view.parent), 1):
-                if (count - 1) % step == 0:
-                    target.write(offset.to_bytes(width, "little"))
+            for _, offset in _ordered(source, query, memory, view.parent):
+                target.write(offset.to_bytes(width, "little"))
+        count = (target.tell() - HEAD_SIZE) // width
         target.seek(0)
-        target.write(view_head(count, step, width))
+        target.write(view_head(count, width))
     return count
 
 
