@@ -10,7 +10,7 @@ import pytest
 
 from plays_service import aggregation
 from plays_service.api import RUNNER
-from plays_service.tasks import result_reader
+from plays_service.tasks import WorkerDiedError, result_reader
 from tests.conftest import EXAMPLE
 from tests.integration.conftest import (
     LONG,
@@ -381,3 +381,19 @@ async def test_pages_that_take_long_hold_up_no_upload(
     finally:
         may_end.set()
     assert [page["rows"] for page in await asyncio.gather(*asked)] == [EXAMPLE_ROWS] * 40
+
+
+async def test_workers_that_died_are_told_as_such(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await task_of(service, EXAMPLE)
+
+    async def die(*_: object) -> None:
+        raise WorkerDiedError("its worker died, 3 times in a row")
+
+    monkeypatch.setattr(service.runner, "call", die)
+    for what in ("rows", "summary"):
+        async with service.client.get(f"{path}/{what}") as answer:
+            assert answer.status == 503
+            assert int(answer.headers["Retry-After"]) > 0
+            assert "workers" in message_of(await answer.read())
