@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,8 @@ from plays_service.client import (
     ServiceUnavailableError,
     UploadRefusedError,
 )
+from plays_service.client.errors import TemporaryError
+from plays_service.client.retries import Retries
 from tests.conftest import EXAMPLE
 
 TASK_ID: Final = "7d3c1b2e-1111-4111-8111-111111111111"
@@ -289,3 +292,20 @@ async def test_without_a_tag_a_broken_download_is_an_error(start: Start, tmp_pat
         with pytest.raises(PlaysError, match="no tag"):
             await client.result(TASK_ID, to=tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_pauses_have_a_bound_however_often_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    asking = Retries(math.inf)
+    for _ in range(2000):
+        await asking.pause(TemporaryError("not now"))
+    assert pauses[0] <= 0.2
+    assert 5 < max(pauses) <= 10
+    asking.succeeded()
+    await asking.pause(TemporaryError("not now"))
+    assert pauses[-1] <= 0.2
