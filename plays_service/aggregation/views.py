@@ -22,6 +22,8 @@ __all__ = ["build_view"]
 
 #: What a row is sorted by, and its offset in the result.
 _Entry: TypeAlias = tuple[bytes, int]
+#: How many merges it has been through, at most; its entries.
+_Run: TypeAlias = tuple[int, BinaryIO]
 
 #: Bytes that an entry takes in memory besides its key.
 _ENTRY_COST: Final = 150
@@ -65,7 +67,7 @@ def _sorted(
 ) -> Iterable[_Entry]:
     """The entries by key; equal ones stay as they come."""
     by_key = itemgetter(0)
-    runs: list[BinaryIO] = []
+    runs: list[_Run] = []
     chunk: list[_Entry] = []
     cost = 0
     for entry in entries:
@@ -73,21 +75,33 @@ def _sorted(
         cost += _ENTRY_COST + len(entry[0])
         if cost > memory // 2:
             chunk.sort(key=by_key, reverse=descending)
-            runs.append(_write_run(chunk, folder))
+            runs.append((0, _write_run(chunk, folder)))
             chunk, cost = [], 0
             if len(runs) == _RUNS_AT_ONCE:
-                runs = [_write_run(_merged(runs, descending=descending), folder)]
+                _make_room(runs, folder, descending=descending)
     chunk.sort(key=by_key, reverse=descending)
     return _merged(runs, chunk, descending=descending) if runs else chunk
 
 
+def _make_room(runs: list[_Run], folder: Path, *, descending: bool) -> None:
+    """Merge the last runs of one level, two at least, into one of the next.
+
+    So an entry is written once for each level, and there are few, however many runs come.
+    """
+    first = last = len(runs) - 1
+    while first and (first == last or runs[first - 1][0] == runs[first][0]):
+        first -= 1
+    merged = _write_run(_merged(runs[first:], descending=descending), folder)
+    runs[first:] = [(runs[first][0] + 1, merged)]
+
+
 def _merged(
-    runs: Sequence[BinaryIO], last: Sequence[_Entry] = (), *, descending: bool
+    runs: Sequence[_Run], last: Sequence[_Entry] = (), *, descending: bool
 ) -> Iterator[_Entry]:
     """The entries of all runs, which are closed afterwards. Equal ones keep the order of runs."""
-    sources = [*map(_read_run, runs), last]
+    sources = [*(_read_run(run) for _, run in runs), last]
     yield from heapq.merge(*sources, key=itemgetter(0), reverse=descending)
-    for run in runs:
+    for _, run in runs:
         run.close()
 
 
