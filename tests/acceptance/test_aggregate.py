@@ -214,7 +214,7 @@ def test_what_is_no_file_is_written_to_and_stays(files: Path) -> None:
 def test_names_of_open_pipes_can_be_the_output(files: Path) -> None:
     assert aggregate(files / "in.csv", "-o", "/dev/stdout") == (0, EXAMPLE_RESULT, SUMMARY)
     reading, writing = os.pipe()
-    with open(reading, "rb") as pipe:
+    with os.fdopen(reading, "rb") as pipe:
         done = subprocess.run(
             command("aggregate", files / "in.csv", "-q", "-o", f"/dev/fd/{writing}"),
             pass_fds=[writing],

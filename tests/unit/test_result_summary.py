@@ -92,9 +92,7 @@ def test_many_days_are_told_by_month_and_many_months_by_year(tmp_path: Path) -> 
 def _twice(rows: list[ResultRow]) -> list[ResultRow]:
     """More than a thousand days in less than a thousand months."""
     return [
-        row
-        for song, date, plays in rows
-        for row in ((song, date, plays), (song, date - 1, plays))
+        row for song, date, plays in rows for row in ((song, date, plays), (song, date - 1, plays))
     ]
 
 
