@@ -239,6 +239,16 @@ async def test_questions_are_repeated(start: Start, answer: Answer) -> None:
     assert len(script.requests) == 2
 
 
+async def test_a_cancellation_that_may_have_happened_is_repeated(start: Start) -> None:
+    """For it removes nothing, and who has ended the task by then is all the same."""
+    script = Script(hang_up, status(409), status(418, '{"message": "told"}'))
+    async with Client(await start(script)) as client:
+        with pytest.raises(AnswerError, match="told"):
+            await client.cancel(TASK_ID)
+    assert [request.method for request in script.requests] == ["DELETE", "DELETE", "GET"]
+    assert script.requests[1].query == {"only": "running"}
+
+
 async def test_a_removal_that_may_have_happened_is_not_repeated(start: Start) -> None:
     script = Script(hang_up)
     async with Client(await start(script)) as client:
