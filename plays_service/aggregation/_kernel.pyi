@@ -48,7 +48,6 @@ def build_view(
     output: bytes,
     head_size: int,
     scratch: bytes,
-    step: int,
     width: int,
     sort: int,
     descending: bool,

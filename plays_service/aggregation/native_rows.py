@@ -20,7 +20,7 @@ from plays_service.aggregation.result_rows import DamagedResultError
 from plays_service.aggregation.result_summary import MOST_PERIODS, ResultSummary
 from plays_service.aggregation.row_query import SORTS, RowQuery
 from plays_service.aggregation.rows import RESULT_HEADER
-from plays_service.aggregation.view_file import HEAD_SIZE, step_of, view_head, width_for
+from plays_service.aggregation.view_file import HEAD_SIZE, view_head, width_for
 
 __all__ = ["build_view", "json_lines", "summarize"]
 
@@ -31,7 +31,6 @@ _FOLD: Final = struct.Struct("=I12s")
 def build_view(result: Path, query: RowQuery, view: Path, memory: int) -> int:
     """See `engine.build_view`."""
     width = width_for(result.stat().st_size)
-    step = step_of(query)
     with appearing(view) as temporary, _damage_named():
         rows = _kernel.build_view(
             os.fsencode(result),
@@ -39,7 +38,6 @@ def build_view(result: Path, query: RowQuery, view: Path, memory: int) -> int:
             os.fsencode(temporary),
             HEAD_SIZE,
             os.fsencode(temporary.with_suffix(".run.tmp")),
-            step,
             width,
             SORTS.index(query.sort),
             query.descending,
@@ -50,7 +48,7 @@ def build_view(result: Path, query: RowQuery, view: Path, memory: int) -> int:
             _folds() if query.song else b"",
         )
         with temporary.open("r+b") as file:
-            file.write(view_head(rows, step, width))
+            file.write(view_head(rows, width))
     return rows
 
 

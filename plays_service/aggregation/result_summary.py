@@ -44,7 +44,7 @@ class _Timeline:
         day = date // 10_000 * 372 + date // 100 % 100 * 31 + date % 100
         self.days[day >> 3] |= 1 << (day & 7)
         self.totals[date // self.divisor] += plays
-        if len(self.totals) > MOST_PERIODS and self.divisor < max(_UNITS):
+        while len(self.totals) > MOST_PERIODS and self.divisor < max(_UNITS):
             self.divisor *= 100
             coarser: Counter[int] = Counter()
             for period, total in self.totals.items():

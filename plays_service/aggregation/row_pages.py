@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from plays_service.aggregation.result_rows import ResultRow, read_row, read_rows
+from plays_service.aggregation.result_rows import ResultRow, read_row
 from plays_service.aggregation.row_query import RowQuery
 from plays_service.aggregation.view_file import ViewFile
 
@@ -40,23 +40,12 @@ def read_page(result: Path, query: RowQuery, view: Path, offset: int, limit: int
     with result.open("rb") as file:
         try:
             os.utime(view)  # the view that was not used for longest goes first
-            offsets = _offsets(opened, file, start, stop)
+            offsets = opened.offsets(start, stop - start)
         except FileNotFoundError:
             return None  # it has just gone, for others
         if query.is_backwards:
             offsets.reverse()
         return Page(opened.rows, _read(file, offsets))
-
-
-def _offsets(view: ViewFile, result: BinaryIO, start: int, stop: int) -> list[int]:
-    """Where the rows ``[start, stop)`` of the view begin in the result."""
-    if view.step == 1 or start == stop:
-        return view.offsets(start, stop - start)
-    known, skipped = divmod(start, view.step)
-    (begin,) = view.offsets(known, 1)
-    count = skipped + stop - start
-    rows = read_rows(result, begin)
-    return [offset for (offset, _, _), _ in zip(rows, range(count), strict=False)][skipped:]
 
 
 def _read(result: BinaryIO, offsets: list[int]) -> list[ResultRow]:

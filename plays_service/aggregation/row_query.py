@@ -35,11 +35,6 @@ class RowQuery:
         object.__setattr__(self, "song", self.song.casefold())
 
     @property
-    def is_filter(self) -> bool:
-        """Whether there may be rows that do not match."""
-        return bool(self.song) or self.first_date > 0 or self.last_date < DATE_MAX
-
-    @property
     def is_backwards(self) -> bool:
         """Whether this is the same view as the ascending one, read from its end."""
         return self.descending and self.sort == "appearance"

@@ -1,8 +1,7 @@
 """Views on disk: where the rows that a query wants begin in the result, in its order.
 
-The layout, everything little-endian: magic, number of rows, step, width; then the offset in the
-result of each ``step``-th row, in ``width`` bytes. The step is more than 1 only where the rows are
-all of the result in their order: then those between are found by reading on.
+The layout, everything little-endian: magic, number of rows, width; then the offset in the result of
+each row, in ``width`` bytes.
 """
 
 from __future__ import annotations
@@ -12,21 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from plays_service.aggregation.row_query import RowQuery
+__all__ = ["HEAD_SIZE", "ViewFile", "view_head", "width_for"]
 
-__all__ = ["HEAD_SIZE", "ViewFile", "step_of", "view_head", "width_for"]
-
-_MAGIC: Final = b"PLAYSVW1"
-_HEAD: Final = struct.Struct("<8sQII")
+_MAGIC: Final = b"PLAYSVW2"
+_HEAD: Final = struct.Struct("<8sQI")
 #: Bytes before the first offset.
 HEAD_SIZE: Final = _HEAD.size
-#: Rows that are quickly read to find one of them.
-_SPARSE: Final = 1024
-
-
-def step_of(query: RowQuery) -> int:
-    """How many rows go on one offset."""
-    return 1 if query.is_filter or query.sort != "appearance" else _SPARSE
 
 
 def width_for(size: int) -> int:
@@ -34,9 +24,9 @@ def width_for(size: int) -> int:
     return max(1, (size.bit_length() + 7) // 8)
 
 
-def view_head(rows: int, step: int, width: int) -> bytes:
+def view_head(rows: int, width: int) -> bytes:
     """What a view begins with."""
-    return _HEAD.pack(_MAGIC, rows, step, width)
+    return _HEAD.pack(_MAGIC, rows, width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +35,6 @@ class ViewFile:
 
     path: Path
     rows: int
-    step: int
     width: int
 
     @classmethod
@@ -54,16 +43,16 @@ class ViewFile:
         try:
             size = path.stat().st_size
             with path.open("rb") as file:
-                magic, rows, step, width = _HEAD.unpack(file.read(HEAD_SIZE))
+                magic, rows, width = _HEAD.unpack(file.read(HEAD_SIZE))
         except (FileNotFoundError, struct.error):
             return None
-        is_sound = magic == _MAGIC and step and 1 <= width <= 8
-        if not is_sound or size != HEAD_SIZE + -(-rows // step) * width:
+        is_sound = magic == _MAGIC and 1 <= width <= 8
+        if not is_sound or size != HEAD_SIZE + rows * width:
             return None
-        return cls(path, rows, step, width)
+        return cls(path, rows, width)
 
     def offsets(self, start: int, count: int) -> list[int]:
-        """Up to ``count`` of the stored offsets from number ``start`` on."""
+        """Up to ``count`` of the offsets from number ``start`` on."""
         with self.path.open("rb", buffering=0) as file:
             file.seek(HEAD_SIZE + start * self.width)
             data = file.read(count * self.width)

@@ -16,12 +16,14 @@ from typing import BinaryIO, Final, TypeAlias
 from plays_service.aggregation.publish import appearing
 from plays_service.aggregation.result_rows import DamagedResultError, read_rows
 from plays_service.aggregation.row_query import RowQuery
-from plays_service.aggregation.view_file import HEAD_SIZE, step_of, view_head, width_for
+from plays_service.aggregation.view_file import HEAD_SIZE, view_head, width_for
 
 __all__ = ["build_view"]
 
 #: What a row is sorted by, and its offset in the result.
 _Entry: TypeAlias = tuple[bytes, int]
+#: How many merges it has been through, at most; its entries.
+_Run: TypeAlias = tuple[int, BinaryIO]
 
 #: Bytes that an entry takes in memory besides its key.
 _ENTRY_COST: Final = 150
@@ -33,15 +35,14 @@ _RUN_ENTRY: Final = struct.Struct("<IQ")
 def build_view(result: Path, query: RowQuery, view: Path, memory: int) -> int:
     """See `engine.build_view`."""
     width = width_for(result.stat().st_size)
-    step, count = step_of(query), 0
     with appearing(view) as temporary, temporary.open("wb") as target:
         target.write(bytes(HEAD_SIZE))
         with result.open("rb") as source:
-            for count, (_, offset) in enumerate(_ordered(source, query, memory, view.parent), 1):
-                if (count - 1) % step == 0:
-                    target.write(offset.to_bytes(width, "little"))
+            for _, offset in _ordered(source, query, memory, view.parent):
+                target.write(offset.to_bytes(width, "little"))
+        count = (target.tell() - HEAD_SIZE) // width
         target.seek(0)
-        target.write(view_head(count, step, width))
+        target.write(view_head(count, width))
     return count
 
 
@@ -66,7 +67,7 @@ def _sorted(
 ) -> Iterable[_Entry]:
     """The entries by key; equal ones stay as they come."""
     by_key = itemgetter(0)
-    runs: list[BinaryIO] = []
+    runs: list[_Run] = []
     chunk: list[_Entry] = []
     cost = 0
     for entry in entries:
@@ -74,21 +75,33 @@ def _sorted(
         cost += _ENTRY_COST + len(entry[0])
         if cost > memory // 2:
             chunk.sort(key=by_key, reverse=descending)
-            runs.append(_write_run(chunk, folder))
+            runs.append((0, _write_run(chunk, folder)))
             chunk, cost = [], 0
             if len(runs) == _RUNS_AT_ONCE:
-                runs = [_write_run(_merged(runs, descending=descending), folder)]
+                _make_room(runs, folder, descending=descending)
     chunk.sort(key=by_key, reverse=descending)
     return _merged(runs, chunk, descending=descending) if runs else chunk
 
 
+def _make_room(runs: list[_Run], folder: Path, *, descending: bool) -> None:
+    """Merge the last runs of one level, two at least, into one of the next.
+
+    So an entry is written once for each level, and there are few, however many runs come.
+    """
+    first = last = len(runs) - 1
+    while first and (first == last or runs[first - 1][0] == runs[first][0]):
+        first -= 1
+    merged = _write_run(_merged(runs[first:], descending=descending), folder)
+    runs[first:] = [(runs[first][0] + 1, merged)]
+
+
 def _merged(
-    runs: Sequence[BinaryIO], last: Sequence[_Entry] = (), *, descending: bool
+    runs: Sequence[_Run], last: Sequence[_Entry] = (), *, descending: bool
 ) -> Iterator[_Entry]:
     """The entries of all runs, which are closed afterwards. Equal ones keep the order of runs."""
-    sources = [*map(_read_run, runs), last]
+    sources = [*(_read_run(run) for _, run in runs), last]
     yield from heapq.merge(*sources, key=itemgetter(0), reverse=descending)
-    for run in runs:
+    for _, run in runs:
         run.close()
 
 

@@ -60,6 +60,8 @@ class _Page:
             "p",
             f"Version {info['version']} · OpenAPI {self._document['openapi']} · ",
             element("a", "openapi.json", href="openapi.json"),
+            " · ",
+            element("a", "Upload files", href="./"),
         )
         return element("header", element("h1", info["title"]), element("p", info["summary"]), about)
 

@@ -26,7 +26,7 @@ from plays_service.api.compression import WORTH_PACKING, coding_of, compress
 from plays_service.api.context import READER, task_of
 from plays_service.api.errors import ApiError
 from plays_service.api.health import no_room
-from plays_service.tasks import BusyError, State, Task
+from plays_service.tasks import BusyError, State, Task, WorkerDiedError
 
 __all__ = ["get_rows", "get_summary", "reading"]
 
@@ -82,6 +82,14 @@ async def reading() -> AsyncIterator[None]:
             503,
             "The service is busy with questions about results; try again in a moment",
             {"Retry-After": "2"},
+        ) from None
+    except WorkerDiedError as error:
+        _log.error("a question about a result came to nothing: %s", error)
+        raise ApiError(
+            503,
+            "The service could not answer this: its workers have died of it, or are away; "
+            "try again in a moment",
+            {"Retry-After": "10"},
         ) from None
     except DamagedResultError as error:
         _log.error("a result on disk is damaged: %s", error)

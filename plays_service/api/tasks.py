@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from plays_service.api.context import RUNNER, task_of
+from plays_service.api.errors import ApiError
 from plays_service.api.health import no_room
 from plays_service.tasks import State, Task, TaskRunner
 
@@ -21,11 +22,19 @@ async def get_task(request: web.Request) -> web.Response:
 
 
 async def delete_task(request: web.Request) -> web.Response:
-    """Cancel a task that has not ended; remove one that has, with its result."""
+    """Cancel a task that has not ended; remove one that has, with its result.
+
+    ``only=running`` leaves one that has ended as it is: whoever cancels a task may come too late.
+    """
     task, runner = task_of(request), request.app[RUNNER]
+    only = request.query.get("only")
+    if only not in (None, "running"):
+        raise ApiError(400, "only must be running; without it a task that has ended is removed")
     try:
         if await runner.cancel(task):
             return web.json_response(await described(runner, task))
+        if only:
+            raise ApiError(409, f"The task is {task.state}: it has ended, and stays as it is")
         await runner.remove(task)
     except OSError as error:
         raise no_room(error) from error

@@ -37,6 +37,8 @@ R = TypeVar("R")
 _LONG_WAIT: Final = 30.0
 #: The same where somebody watches the progress.
 _SHORT_WAIT: Final = 0.5
+#: Status of the answer where a task that is to be cancelled is none that runs.
+_HAS_ENDED: Final = 409
 
 
 class Client:
@@ -113,12 +115,14 @@ class Client:
         `TaskRevokedError`, and `WaitTimeoutError`.
         """
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout) as limit:
                 while not (task := await self.task(task_id)).has_ended:
                     if progress is not None:
                         progress(task)
                     await self._until_ended(task_id, _SHORT_WAIT if progress else _LONG_WAIT)
         except TimeoutError:
+            if not limit.expired():
+                raise  # of ``progress``
             raise WaitTimeoutError(f"the task {task_id} has not ended in {timeout:g} s") from None
         task.check()
         return task
@@ -160,14 +164,20 @@ class Client:
             raise
 
     async def cancel(self, task_id: str) -> Task:
-        """Cancel the task if it has not ended; the task as it is then.
+        """Cancel the task if it has not ended; the task as it is then."""
+        known = _checked(task_id)
 
-        Where it ends in the same moment, the service removes it: `TaskNotFoundError`.
-        """
-        task = await self.task(task_id)
-        if task.has_ended:
-            return task
-        return await self._delete(task_id) or await self.task(task_id)
+        async def cancel() -> Task | None:
+            query = {"only": "running"}
+            try:
+                async with self._connection.answer("DELETE", "tasks", known, query=query) as answer:
+                    return await read_json(answer, Task.from_json)
+            except AnswerError as error:
+                if error.status != _HAS_ENDED:
+                    raise
+                return None
+
+        return await self._repeat(cancel) or await self.task(task_id)
 
     async def remove(self, task_id: str) -> None:
         """Make the service forget the task and its result, whether it has ended or not."""

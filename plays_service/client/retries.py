@@ -28,23 +28,23 @@ class Retries:
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
-        self._failures = 0
-        self._since = 0.0
+        self._longest = _FIRST_PAUSE
+        self._since: float | None = None
 
     def succeeded(self) -> None:
         """The next failure is the first again."""
-        self._failures = 0
+        self._since = None
 
     async def pause(self, error: TemporaryError) -> None:
         """Return when it is time for another try. Raises `ServiceUnavailableError`."""
         now = time.monotonic()
-        if not self._failures:
-            self._since = now
-        longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._failures)
-        pause = max(random.uniform(0, longest), error.pause)  # noqa: S311 -- no secret
+        is_first = self._since is None
+        if self._since is None:
+            self._since, self._longest = now, _FIRST_PAUSE
+        pause = max(random.uniform(0, self._longest), error.pause)  # noqa: S311 -- no secret
         if now + pause - self._since > self._limit:
             raise ServiceUnavailableError(str(error)) from error
-        if not self._failures:
+        if is_first:
             _log.warning("%s; trying again for %g s", error, self._limit)
-        self._failures += 1
+        self._longest = min(2 * self._longest, _LONGEST_PAUSE)
         await asyncio.sleep(pause)

@@ -28,8 +28,9 @@ class Target:
 
     def __init__(self, output: Path) -> None:
         """Raises `FileNotFoundError` where the folder for the output is not there."""
-        self._path = output if output == STREAM else output.resolve()
         self._streams = output == STREAM or (output.exists() and not output.is_file())
+        # What a link to a pipe says, such as that of /dev/stdout, is no name of it.
+        self._path = output if self._streams else output.resolve()
         if not self._path.parent.is_dir():
             raise FileNotFoundError(f"there is no folder {output.parent}")
 

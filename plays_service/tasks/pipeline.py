@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from plays_service import aggregation
 from plays_service.aggregation import PARTITIONS, CsvError, Dialect, Source, Summary
+from plays_service.aggregation.dialect import HEAD_SIZE
 from plays_service.tasks.growth import Growth
 from plays_service.tasks.partials import Partials, total_size
 from plays_service.tasks.segment_reader import SegmentReader, shares_of
@@ -101,6 +102,7 @@ class Pipeline:
     async def _read_dialect(self) -> Dialect:
         work = self._work
         dialect: Dialect | None = None
+        await self._growth.reached(HEAD_SIZE)
         if not self._growth.is_whole:
             dialect = await self._call(aggregation.early_dialect_of, work.input, work.encoding)
         if dialect is None:

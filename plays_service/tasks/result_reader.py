@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,10 @@ __all__ = ["BusyError", "ResultReader"]
 _MAKINGS: Final = 16
 #: And of one result, so that whoever floods one leaves room for the others.
 _MAKINGS_OF_ONE: Final = 4
+#: Pages that are read at once, in threads of their own: uploads need the others.
+_PAGE_THREADS: Final = 2
+#: Pages that are being read or wait for it.
+_PAGES: Final = 64
 #: How often a view may be dropped, for others, between its making and its use.
 _TRIES: Final = 3
 #: Bytes of a result that are turned into JSON lines in one call.
@@ -43,6 +48,8 @@ class ResultReader:
         # Making a view of a huge result takes seconds: most workers must stay free of that.
         self._slots = asyncio.Semaphore(max(1, workers // 2))
         self._makings: dict[Path, asyncio.Task[None]] = {}
+        self._page_threads = ThreadPoolExecutor(_PAGE_THREADS, "pages")
+        self._pages = 0
 
     async def stop(self) -> None:
         """Give up what is being made, after the calls under way."""
@@ -50,20 +57,29 @@ class ResultReader:
         for one in makings:
             one.cancel()
         await asyncio.gather(*makings, return_exceptions=True)
+        self._page_threads.shutdown(wait=False)
 
     async def page(self, task: Task, query: RowQuery, offset: int, limit: int) -> Page:
         """Some of the rows that match: see `aggregation.read_page`. Raises `BusyError`."""
         result = self._runner.store.result_of(task)
         view = self._runner.store.derived_of(task) / query.view_name
         for _ in range(_TRIES):
-            # A page is a few reads: in a worker it would wait for a segment of somebody else.
-            page = await asyncio.to_thread(
-                aggregation.read_page, result, query, view, offset, limit
-            )
+            page = await self._read_page(result, query, view, offset, limit)
             if page is not None:
                 return page
             await self._make(task, view, aggregation.make_view, result, query, view, self._memory)
         raise BusyError("views of this result are dropped before they can be used")
+
+    async def _read_page(self, *args: Any) -> Page | None:
+        """A page is a few reads: in a worker it would wait for a segment of somebody else."""
+        if self._pages >= _PAGES:
+            raise BusyError("too many pages are being read")
+        self._pages += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._page_threads, aggregation.read_page, *args)
+        finally:
+            self._pages -= 1
 
     async def summary(self, task: Task) -> bytes:
         """The summary as JSON. Raises `BusyError`."""

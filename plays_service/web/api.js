@@ -21,11 +21,20 @@ const PATIENCE = 10; // questions that are asked again
 const PAUSE = 2_000; // milliseconds before each
 
 export const UNREACHABLE = "The service cannot be reached.";
+const FOREIGN = "Something else answers in place of the service."; // such as a proxy's page
 
 /** The JSON at a path. Throws ApiError, or AbortError. */
 export async function getJson(path, signal) {
-  const answer = await request(path, { signal });
-  return parseExactly(await answer.text());
+  return understood(await request(path, { signal }));
+}
+
+/** The JSON in the text of an answer. Throws ApiError. */
+export function understood({ text }) {
+  try {
+    return parseExactly(text);
+  } catch {
+    throw new ApiError(0, FOREIGN);
+  }
 }
 
 /** The same from a service that may be busy for a while. */
@@ -59,14 +68,15 @@ async function request(path, options) {
     const answer = await ask(path, options);
     if (answer.ok) return answer;
     if (answer.status !== 401)
-      throw new ApiError(answer.status, messageOf(await answer.text(), answer.status));
+      throw new ApiError(answer.status, messageOf(answer.text, answer.status));
     await signIn();
   }
 }
 
 async function ask(path, options) {
   try {
-    return await fetch(path, { cache: "no-store", ...options });
+    const answer = await fetch(path, { cache: "no-store", ...options });
+    return { ok: answer.ok, status: answer.status, text: await answer.text() };
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, UNREACHABLE);

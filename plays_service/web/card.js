@@ -41,10 +41,6 @@ export class Card {
     this.element.classList.toggle("open", open);
   }
 
-  focus() {
-    this.#parts.name.querySelector("button, span").focus();
-  }
-
   #render() {
     const job = this.#job;
     const line = lineOf(job);

@@ -7,10 +7,12 @@ import { Turns } from "./turns.js";
 
 const SHORTEST = 1_000; // milliseconds between two questions
 const LONGEST = 15_000;
-const SILENCE = 5_000; // the first event is sent at once: if none comes, something holds it back
+const FIRST = 5_000; // the first event is sent at once: if none comes, something holds it back
+const SILENCE = 40_000; // something comes every 15 seconds: if not, the connection is dead
 
 // Each takes one of the six connections that a browser opens to a server.
 const streams = new Turns(2);
+let areHeldBack = false; // by a proxy, say: then it is no use to open another stream
 
 export const hasEnded = (task) => ["SUCCESS", "FAILURE", "REVOKED"].includes(task.state);
 
@@ -39,15 +41,24 @@ export async function follow(id, { onTask, onTrouble, signal }) {
 
 /** Take events until the stream ends; whether it ended with the task. */
 async function listen(id, onTask, signal) {
-  const done = streams.tryTake();
+  const done = areHeldBack ? null : streams.tryTake();
   if (!done) return false;
   const source = new EventSource(`tasks/${id}/events`);
   const over = new AbortController();
+  let timer = 0;
   try {
     return await new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), SILENCE);
-      source.addEventListener("task", (event) => {
+      const giveUpAfter = (milliseconds, isFirst = false) => {
         clearTimeout(timer);
+        timer = setTimeout(() => {
+          areHeldBack ||= isFirst;
+          resolve(false);
+        }, milliseconds);
+      };
+      giveUpAfter(FIRST, true);
+      source.addEventListener("heartbeat", () => giveUpAfter(SILENCE));
+      source.addEventListener("task", (event) => {
+        giveUpAfter(SILENCE);
         const task = parseExactly(event.data);
         onTask(task);
         if (hasEnded(task)) resolve(true);
@@ -56,6 +67,7 @@ async function listen(id, onTask, signal) {
       signal.addEventListener("abort", () => resolve(false), { signal: over.signal });
     });
   } finally {
+    clearTimeout(timer);
     over.abort();
     source.close();
     done();

@@ -1,6 +1,6 @@
 // A file of the list, from being chosen to its totals.
 
-import { ApiError, remove } from "./api.js";
+import { ApiError, getJson, remove } from "./api.js";
 import { follow } from "./follow.js";
 import { forget, remember } from "./memory.js";
 import { Pace } from "./pace.js";
@@ -21,6 +21,7 @@ export const Phase = Object.freeze({
 });
 
 const ENDS = { SUCCESS: Phase.DONE, FAILURE: Phase.FAILED, REVOKED: Phase.CANCELLED };
+const ENDED = Object.values(ENDS);
 const UNDER_WAY = [Phase.WAITING, Phase.SENDING, Phase.LOOKING, Phase.WORKING];
 
 /** Tells `change` whenever something about it has changed, and `removed`. */
@@ -48,10 +49,11 @@ export class Job extends EventTarget {
     return this.phase === Phase.WAITING || this.phase === Phase.SENDING;
   }
 
-  /** Upload the file, and see its task to the end. */
+  /** Upload the file (again), and see its task to the end. */
   async start(options) {
     this.#ending = new AbortController();
-    this.#set({ options, phase: Phase.WAITING, message: "", sent: 0, pace: new Pace() });
+    this.#reset();
+    this.#set({ options, phase: Phase.WAITING });
     const signal = this.#ending.signal;
     try {
       const id = await upload(this.file, {
@@ -79,19 +81,20 @@ export class Job extends EventTarget {
     } catch (error) {
       if (signal.aborted) return;
       const gone = error instanceof ApiError && error.status === 404;
-      this.#set({ phase: gone ? Phase.GONE : Phase.REFUSED, message: error.message });
+      const phase = gone ? Phase.GONE : Phase.REFUSED;
+      this.#set({ phase, message: error.message, trouble: "" });
     }
   }
 
-  /** Stop it, wherever it is. Throws ApiError. */
+  /** Stop it, wherever it is; what has ended meanwhile stays. Throws ApiError. */
   async cancel() {
     if (this.isUploading) this.#ending.abort();
-    else await remove(`tasks/${this.id}`); // its end is told like any other
+    else await this.#cancelTask(); // its end is told like any other
   }
 
-  /** Take it off the list, and its totals off the service. Throws ApiError. */
+  /** Take it off the list, and its task off the service where that has ended. Throws ApiError. */
   async remove() {
-    if (this.id !== null && this.phase !== Phase.GONE) await this.#delete();
+    if (this.id !== null && ENDED.includes(this.phase)) await this.#delete();
     this.leave();
   }
 
@@ -100,6 +103,22 @@ export class Job extends EventTarget {
     this.#ending.abort();
     if (this.id !== null) forget(this.id);
     this.dispatchEvent(new Event("removed"));
+  }
+
+  /** Forget the task of the upload before. */
+  #reset() {
+    if (this.id !== null) forget(this.id);
+    const nothing = { id: null, task: null, message: "", trouble: "", sent: 0 };
+    Object.assign(this, nothing, { pace: new Pace() });
+  }
+
+  async #cancelTask() {
+    try {
+      await remove(`tasks/${this.id}?only=running`);
+    } catch (error) {
+      if (error.status !== 409) throw error;
+      this.#takeOver(await getJson(`tasks/${this.id}`));
+    }
   }
 
   async #delete() {

@@ -68,7 +68,9 @@ export class List {
     rememberUploads(this.#uploads());
     const isFree = this.#open?.phase !== Phase.DONE;
     if (job.phase === Phase.DONE && job.file && isFree) this.#show(job); // it was waited for
-    if (job === this.#open) this.#cards.get(job).setOpen(job.phase === Phase.DONE);
+    if (job !== this.#open) return;
+    this.#cards.get(job).setOpen(job.phase === Phase.DONE);
+    this.#nameOpen();
   }
 
   #uploads() {
@@ -81,7 +83,15 @@ export class List {
     if (this.#open && this.#open !== job) this.#cards.get(this.#open).setOpen(false);
     this.#open = job;
     if (job) this.#cards.get(job).setOpen(job.phase === Phase.DONE);
-    history.replaceState(null, "", job ? `#${job.id}` : location.pathname + location.search);
+    this.#nameOpen();
+  }
+
+  /** Address and title of the page are those of the open job. */
+  #nameOpen() {
+    const job = this.#open;
+    const hash = job?.id ? `#${job.id}` : "";
+    if (hash !== location.hash)
+      history.replaceState(null, "", hash || location.pathname + location.search);
     document.title = job ? `${job.name} · Plays` : "Plays: totals per song and date";
   }
 

@@ -2,7 +2,7 @@
 
 import { getJsonPatiently } from "./api.js";
 import { DayChart } from "./daychart.js";
-import { element } from "./dom.js";
+import { button, element } from "./dom.js";
 import { count } from "./format.js";
 import { topSongs } from "./songs.js";
 import { Table } from "./table.js";
@@ -24,7 +24,8 @@ export class Result {
     this.#table?.close();
   }
 
-  async #show({ id, name }) {
+  async #show(job) {
+    const { id, name } = job;
     this.element.replaceChildren(element("p", { className: "quiet" }, "Getting the totals…"));
     try {
       const summary = await getJsonPatiently(`tasks/${id}/summary`, this.#closing.signal);
@@ -32,7 +33,9 @@ export class Result {
         this.#say("The file has a header and no records, so there are no totals.");
       else this.#fill(id, name, summary);
     } catch (error) {
-      if (error.name !== "AbortError") this.#say(error.message);
+      if (error.name === "AbortError") return;
+      this.#say(error.message);
+      if (error.isPassing) this.element.append(button("Ask again", () => this.#show(job)));
     }
   }
 

@@ -1,7 +1,7 @@
 // A row of the table.
 
 import { element } from "./dom.js";
-import { clipped, count } from "./format.js";
+import { count } from "./format.js";
 
 /** Pixels, as in totals.css. */
 export const ROW_HEIGHT = 36;
@@ -18,7 +18,7 @@ export class Row {
     this.element.hidden = row === null;
     this.element.style.transform = `translateY(${top}px)`;
     this.element.setAttribute("aria-rowindex", index + 2); // the head is 1
-    const texts = row ? [clipped(row.song), row.date, count(row.plays)] : ["…", "", ""];
+    const texts = row ? [row.song, row.date, count(row.plays)] : ["…", "", ""];
     for (const [place, text] of texts.entries()) this.#cells[place].textContent = text;
     this.#cells[0].title = texts[0];
   }

@@ -1,7 +1,7 @@
 // The table of all totals. Only the rows that can be seen are in the page.
 
 import { announce } from "./announce.js";
-import { debounced, element } from "./dom.js";
+import { button, debounced, element } from "./dom.js";
 import { Filters } from "./filters.js";
 import { count, things } from "./format.js";
 import { Headers } from "./headers.js";
@@ -23,6 +23,7 @@ export class Table {
   #pages = null;
   #scroller;
   #isStale = false; // what is shown is of the question before
+  #isClosed = false;
   #rows = [];
   #status = element("p", { className: "quiet table-status" });
   #space = element("div", { className: "space" });
@@ -64,6 +65,7 @@ export class Table {
   }
 
   close() {
+    this.#isClosed = true; // timers may still come
     this.#resizing.disconnect();
     this.#pages.close();
     clearTimeout(this.#waiting);
@@ -83,6 +85,7 @@ export class Table {
 
   /** Ask anew; what is there stays until the answer comes. */
   #restart() {
+    if (this.#isClosed) return;
     const query = new URLSearchParams({ ...this.#headers.query, ...this.#filters.query });
     this.#pages?.close();
     const pages = new Pages(
@@ -123,6 +126,13 @@ export class Table {
   #fail(error) {
     this.#rest();
     this.#say(error.message);
+    if (error.isPassing) this.#status.append(" ", button("Ask again", () => this.#askAgain()));
+  }
+
+  #askAgain() {
+    this.#table.focus(); // the button goes
+    if (this.#isStale) this.#restart();
+    else this.#moved();
   }
 
   #say(text) {
@@ -156,12 +166,12 @@ export class Table {
 
   /** Rows that are about to come into sight are wanted, too. */
   #want() {
+    if (this.#isStale || this.#isClosed) return;
     const first = Math.floor(this.#scroller.position);
-    if (!this.#isStale)
-      this.#pages.want(
-        Math.max(first - MOST_VISIBLE, 0),
-        Math.min(first + 2 * MOST_VISIBLE, this.#total - 1),
-      );
+    this.#pages.want(
+      Math.max(first - MOST_VISIBLE, 0),
+      Math.min(first + 2 * MOST_VISIBLE, this.#total - 1),
+    );
   }
 
   #draw() {

@@ -1,6 +1,7 @@
 // Where an axis has its marks: at numbers and days that people find round.
 
-const DAY = 86_400_000; // milliseconds
+import { DAY } from "./columns.js";
+
 const MONTHS = new Intl.DateTimeFormat("en", { month: "short", year: "numeric", timeZone: "UTC" });
 const DAYS = new Intl.DateTimeFormat("en", { day: "numeric", month: "short", timeZone: "UTC" });
 

@@ -1,12 +1,15 @@
 // One file on its way to the service.
 
-import { ApiError, UNREACHABLE, messageOf } from "./api.js";
+import { ApiError, UNREACHABLE, messageOf, understood } from "./api.js";
 import { signIn } from "./session.js";
 import { Turns } from "./turns.js";
 
 const BROKEN =
   "The connection broke before the service had the whole file. Try again; " +
   "if it breaks again, see whether the file can still be read.";
+const UNANSWERED =
+  "The whole file was sent, but the connection broke before the service answered. It may have " +
+  "the file all the same; to see totals here, try again.";
 const NO_TASK = "00000000-0000-0000-0000-000000000000";
 
 // A browser opens six connections to a server, and some must be left for everything else.
@@ -22,7 +25,7 @@ export async function upload(file, { options, onProgress, signal }) {
   try {
     for (;;) {
       const answer = await send(file, addressOf(file, options), onProgress, signal);
-      if (answer.status === 200) return JSON.parse(answer.text).task_id;
+      if (answer.status === 200) return understood(answer).task_id;
       if (answer.status !== 401)
         throw new ApiError(answer.status, messageOf(answer.text, answer.status));
       await signIn();
@@ -43,11 +46,13 @@ function addressOf(file, { on_error, encoding }) {
 function send(file, address, onProgress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
+    let isSent = false;
     request.open("POST", address);
     request.setRequestHeader("Content-Type", "application/octet-stream");
     request.upload.onprogress = (event) => onProgress(event.loaded);
+    request.upload.onload = () => (isSent = true);
     request.onload = () => resolve({ status: request.status, text: request.responseText });
-    request.onerror = () => whyItBroke().then(resolve, reject);
+    request.onerror = () => whyItBroke(isSent).then(resolve, reject);
     request.onabort = () => reject(signal.reason);
     signal.addEventListener("abort", () => request.abort(), { once: true });
     onProgress(0);
@@ -59,11 +64,11 @@ function send(file, address, onProgress, signal) {
  * A service that refuses early may close before the browser has read why. If it wants a token, it
  * says so at any address, and that is as if the upload had been answered so.
  */
-async function whyItBroke() {
+async function whyItBroke(isSent) {
   const status = await fetch(`tasks/${NO_TASK}`).then(
     (answer) => answer.status,
     () => 0,
   );
   if (status === 401) return { status };
-  throw new ApiError(0, status ? BROKEN : UNREACHABLE);
+  throw new ApiError(0, isSent ? UNANSWERED : status ? BROKEN : UNREACHABLE);
 }

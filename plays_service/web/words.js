@@ -23,7 +23,7 @@ const LINES = {
   [Phase.WORKING]: working,
   [Phase.DONE]: done,
   [Phase.FAILED]: () => "",
-  [Phase.CANCELLED]: () => "It was cancelled. Nothing of it was kept.",
+  [Phase.CANCELLED]: cancelled,
   [Phase.REFUSED]: (job) => job.message,
   [Phase.INTERRUPTED]: () =>
     "The upload ended when the page was closed or reloaded. Choose the file again.",
@@ -67,6 +67,12 @@ function working({ task }) {
   const parts = [`Adding up ${percent(task.progress)}`];
   if (task.seconds_left !== null) parts.push(timeLeft(task.seconds_left));
   return parts.join(" · ");
+}
+
+function cancelled({ id, sent, size }) {
+  if (id === null && sent === size)
+    return "It was cancelled, but all of it was sent: the service may have it, for a limited time.";
+  return "It was cancelled. Nothing of it was kept.";
 }
 
 function done({ task }) {

@@ -214,6 +214,20 @@ def test_what_is_no_file_is_written_to_and_stays(files: Path) -> None:
     assert (files / "target").read_bytes() == EXAMPLE_RESULT
 
 
+def test_names_of_open_pipes_can_be_the_output(files: Path) -> None:
+    assert aggregate(files / "in.csv", "-o", "/dev/stdout") == (0, EXAMPLE_RESULT, SUMMARY)
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as pipe:
+        done = subprocess.run(
+            command("aggregate", files / "in.csv", "-q", "-o", f"/dev/fd/{writing}"),
+            pass_fds=[writing],
+            env=clean_environment(),
+            check=False,
+        )
+        os.close(writing)
+        assert (done.returncode, pipe.read()) == (0, EXAMPLE_RESULT)
+
+
 def test_json(files: Path) -> None:
     words = ("-o", files / "out", "--json")
     code, report, text = aggregate(files / "in.csv", *words)
@@ -294,6 +308,26 @@ def test_a_terminal_sees_a_bar_and_a_pipe_does_not(files: Path) -> None:
 
 
 # Ends before the end
+
+
+def test_a_bad_record_ends_an_input_that_has_no_end(files: Path) -> None:
+    (files / "bad").write_bytes(HEADER + b"a,2020-01-01,x\n")
+    with subprocess.Popen(["yes", "a,2020-01-01,1"], stdout=subprocess.PIPE) as endless:
+        words = shlex.join(command("aggregate", "-", "-o", files / "out"))
+        done = subprocess.run(
+            ["sh", "-c", f"cat bad - | {words}"],
+            cwd=files,
+            stdin=endless.stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=clean_environment(PYTHONPATH=str(ROOT)),
+            timeout=LONG,
+            check=False,
+        )
+        endless.kill()
+    assert done.returncode == 1
+    assert 'line 2: Number of Plays: "x"' in done.stderr
+    assert sorted(path.name for path in files.iterdir()) == ["bad", "in.csv"]
 
 
 @pytest.mark.parametrize(

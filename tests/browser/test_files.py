@@ -78,6 +78,18 @@ async def test_a_failed_file_shows_where_and_what_to_change(visit: Visit) -> Non
     )
 
 
+async def test_a_file_that_is_tried_again_leaves_nothing_of_the_task_before(visit: Visit) -> None:
+    await visit.choose("bad.csv", BAD)
+    card = visit.card("bad.csv")
+    await expect(card.locator(".badge")).to_have_text("Failed")
+    with worker_stands_still(visit.server):
+        await card.get_by_role("button", name="Skip bad records: bad.csv").click()
+        await expect(card).to_contain_text("waiting for a worker")
+    await expect(card).to_contain_text("1 skipped")
+    await visit.page.reload()
+    await expect(visit.page.locator(".badge")).to_have_text(["Done"])
+
+
 async def test_the_options_go_with_the_file(visit: Visit) -> None:
     await visit.page.get_by_text("Options").click()
     await visit.page.get_by_label("Skip it, and count").check()
@@ -197,6 +209,7 @@ async def test_an_address_shows_the_totals_to_others(visit: Visit, new_visit: Ne
     await other.page.goto(visit.page.url)
     await other.page.reload()
     await expect(other.card("plays.csv")).to_contain_text("7 records in 4 totals")
+    await expect(other.page).to_have_title("plays.csv · Plays")
 
 
 async def test_where_nothing_can_be_remembered_all_else_works(visit: Visit) -> None:

@@ -144,6 +144,16 @@ async def test_songs_are_text_whatever_is_in_them(visit: Visit) -> None:
     await expect(songs_of(visit.page)).to_have_text([f"{long[:300]}…"])
 
 
+async def test_rows_with_long_songs_come_in_several_answers(visit: Visit) -> None:
+    long = "x" * 30_000
+    lines = "".join(f"{number:03} {long},2020-01-01,1\n" for number in range(150))
+    await visit.choose("long.csv", HEADER + lines.encode())
+    await expect(songs_of(visit.page).first).to_have_text(f"000 {long[:296]}…")
+    for share, number in ((0.6, 90), (1, 149)):
+        await visit.page.locator(".table").evaluate(_SCROLL, share)
+        await expect(songs_of(visit.page).get_by_text(f"{number:03} xxx")).to_be_visible()
+
+
 async def test_a_file_without_records_has_no_totals(visit: Visit) -> None:
     await visit.choose("bare.csv", HEADER)
     await expect(visit.card("bare.csv")).to_contain_text("a header and no records")

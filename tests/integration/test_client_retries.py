@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,8 @@ from plays_service.client import (
     ServiceUnavailableError,
     UploadRefusedError,
 )
+from plays_service.client.errors import TemporaryError
+from plays_service.client.retries import Retries
 from tests.conftest import EXAMPLE
 
 TASK_ID: Final = "7d3c1b2e-1111-4111-8111-111111111111"
@@ -236,6 +239,16 @@ async def test_questions_are_repeated(start: Start, answer: Answer) -> None:
     assert len(script.requests) == 2
 
 
+async def test_a_cancellation_that_may_have_happened_is_repeated(start: Start) -> None:
+    """For it removes nothing, and who has ended the task by then is all the same."""
+    script = Script(hang_up, status(409), status(418, '{"message": "told"}'))
+    async with Client(await start(script)) as client:
+        with pytest.raises(AnswerError, match="told"):
+            await client.cancel(TASK_ID)
+    assert [request.method for request in script.requests] == ["DELETE", "DELETE", "GET"]
+    assert script.requests[1].query == {"only": "running"}
+
+
 async def test_a_removal_that_may_have_happened_is_not_repeated(start: Start) -> None:
     script = Script(hang_up)
     async with Client(await start(script)) as client:
@@ -289,3 +302,20 @@ async def test_without_a_tag_a_broken_download_is_an_error(start: Start, tmp_pat
         with pytest.raises(PlaysError, match="no tag"):
             await client.result(TASK_ID, to=tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_pauses_have_a_bound_however_often_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    asking = Retries(math.inf)
+    for _ in range(2000):
+        await asking.pause(TemporaryError("not now"))
+    assert pauses[0] <= 0.2
+    assert 5 < max(pauses) <= 10
+    asking.succeeded()
+    await asking.pause(TemporaryError("not now"))
+    assert pauses[-1] <= 0.2

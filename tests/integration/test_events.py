@@ -19,6 +19,7 @@ from tests.integration.conftest import LONG, Gate, Service, StartService, eventu
 LARGE = b"Song,Date,Number of Plays\n" + b"".join(
     b"Song %d,2020-01-01,%d\n" % (row % 97, row) for row in range(20_000)
 )
+HEARTBEAT = [b"event: heartbeat\n", b"data:\n"]
 
 
 async def tasks_of(answer: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
@@ -29,7 +30,7 @@ async def tasks_of(answer: aiohttp.ClientResponse) -> AsyncIterator[dict[str, An
             if line.strip():
                 event.append(line)
                 continue
-            if event and event != [b": nothing new\n"]:
+            if event and event != HEARTBEAT:
                 assert event[0] == b"event: task\n"
                 yield json.loads(event[1].removeprefix(b"data: "))
             event = []
@@ -89,8 +90,9 @@ async def test_nothing_new_is_said_too(
     await gate.arrived.wait()
     async with service.client.get(f"/tasks/{task_id}/events") as answer:
         async with asyncio.timeout(LONG):
-            while await answer.content.readline() != b": nothing new\n":
+            while await answer.content.readline() != HEARTBEAT[0]:
                 pass
+            assert await answer.content.readline() == HEARTBEAT[1]
         await service.client.delete(f"/tasks/{task_id}")
         gate.open()
         last = [task async for task in tasks_of(answer)][-1]

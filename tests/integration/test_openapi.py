@@ -179,6 +179,8 @@ async def answers_about_tasks(service: Service) -> dict[str, bytes]:
         "getTask.failed": get(f"/tasks/{failed}"),
         "getTask.skipped": get(f"/tasks/{skipped}"),
         "getEvents.ended": get(f"/tasks/{done}/events").replace(b"HTTP/1.1", b"HTTP/1.0"),
+        "deleteTask.only": get(f"/tasks/{done}?only=ended", method=b"DELETE"),
+        "deleteTask.ended": get(f"/tasks/{done}?only=running", method=b"DELETE"),
         "NoSuchTask.unknown": get(f"/tasks/{uuid4()}"),
         "getHealth.alive": get("/health"),
         "getReady.ready": get("/ready"),

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
 
+from plays_service import aggregation
 from plays_service.api import RUNNER
-from plays_service.tasks import result_reader
+from plays_service.tasks import WorkerDiedError, result_reader
 from tests.conftest import EXAMPLE
-from tests.integration.conftest import Gate, Service, StartService, message_of
+from tests.integration.conftest import (
+    LONG,
+    Gate,
+    Service,
+    StartService,
+    eventually,
+    message_of,
+)
 
 EXAMPLE_ROWS = [
     {"song": "Umbrella", "date": "2020-01-02", "plays": 250},
@@ -266,7 +275,7 @@ async def test_what_is_made_counts_for_the_quota(start_service: StartService) ->
     disk = service.app[RUNNER].disk
     before = disk.used
     await get(service, f"{path}/rows", sort="plays")
-    assert disk.used == before + 24 + 4  # a head, four offsets
+    assert disk.used == before + 20 + 4  # a head, four offsets
     disk.quota = disk.used
     status, _ = await refused(service, f"{path}/summary")
     assert status == 507
@@ -346,3 +355,45 @@ async def test_a_question_under_way_is_answered_before_the_service_stops(
     assert (await asked)["rows"] == 4
     await service.stop()
     await service.holds_only_ended_tasks()
+
+
+async def test_pages_that_take_long_hold_up_no_upload(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await task_of(service, EXAMPLE)
+    await get(service, f"{path}/rows")
+    begun, may_end = threading.Semaphore(0), threading.Event()
+    read_page = aggregation.read_page
+
+    def slow(*args: Any) -> Any:
+        begun.release()
+        may_end.wait()
+        return read_page(*args)
+
+    monkeypatch.setattr(aggregation, "read_page", slow)
+    monkeypatch.setattr(result_reader, "_PAGES", 40)
+    asked = [asyncio.create_task(get(service, f"{path}/rows")) for _ in range(40)]
+    try:
+        await eventually(lambda: begun.acquire(blocking=False), lambda: "no page is being read")
+        async with asyncio.timeout(LONG):
+            await task_of(service, EXAMPLE)
+            assert (await refused(service, f"{path}/rows"))[0] == 503
+    finally:
+        may_end.set()
+    assert [page["rows"] for page in await asyncio.gather(*asked)] == [EXAMPLE_ROWS] * 40
+
+
+async def test_workers_that_died_are_told_as_such(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await task_of(service, EXAMPLE)
+
+    async def die(*_: object) -> None:
+        raise WorkerDiedError("its worker died, 3 times in a row")
+
+    monkeypatch.setattr(service.runner, "call", die)
+    for what in ("rows", "summary"):
+        async with service.client.get(f"{path}/{what}") as answer:
+            assert answer.status == 503
+            assert int(answer.headers["Retry-After"]) > 0
+            assert "workers" in message_of(await answer.read())

@@ -181,6 +181,24 @@ async def test_an_ended_task_can_be_removed_with_its_result(
     await service.holds_no_tasks()
 
 
+async def test_a_task_that_has_ended_meanwhile_keeps_its_result(
+    service: Service, gate: Gate
+) -> None:
+    task_id = await service.upload(EXAMPLE)
+    async with service.client.delete(f"/tasks/{task_id}?only=running") as answer:
+        assert (answer.status, (await answer.json())["state"]) == (200, "REVOKED")
+    gate.open()
+    done = await service.upload(EXAMPLE)
+    assert await service.result(done) == EXAMPLE_RESULT
+    for ended in (task_id, done):
+        async with service.client.delete(f"/tasks/{ended}?only=running") as answer:
+            assert answer.status == 409
+            message_of(await answer.read())
+    assert await service.result(done) == EXAMPLE_RESULT
+    async with service.client.delete(f"/tasks/{done}?only=") as answer:
+        assert answer.status == 400
+
+
 async def test_many_may_cancel_the_same_task(service: Service, gate: Gate) -> None:
     task_id = await service.upload(EXAMPLE)
 

@@ -122,12 +122,16 @@ async def test_the_first_bad_record_of_the_first_bad_input_is_told(
 async def test_an_error_ends_the_work_while_an_input_grows(tmp_path: Path) -> None:
     path, growth = tmp_path / "in.csv", Growth()
     data = HEADER + b"a,2020-01-01,x\n" * (1 << 20)
-    path.write_bytes(data)
-    growth.grow(len(data))
+    path.write_bytes(data[:9])
+    growth.grow(9)
 
     async def inputs() -> AsyncIterator[Input]:
         yield Input(path, "UTF-8", growth, 1.0)  # and it never becomes whole
 
     pipeline = JointPipeline(call_here, work_in(tmp_path), inputs(), lambda _: None)
-    summaries, _ = await asyncio.wait_for(pipeline.run(), 60)
+    running = asyncio.create_task(pipeline.run())
+    await asyncio.sleep(0.05)  # it has begun, with hardly anything there
+    path.write_bytes(data)
+    growth.grow(len(data))
+    summaries, _ = await asyncio.wait_for(running, 60)
     assert str(summaries[0].error).startswith("line 2: Number of Plays")

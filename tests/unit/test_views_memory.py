@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from plays_service.aggregation import RowQuery
+from plays_service.aggregation import engine as engines
 from plays_service.aggregation.rows import RESULT_HEADER, format_row
 from tests.unit.test_views import result_of
 
@@ -38,3 +40,21 @@ def test_memory_is_bounded(tmp_path: Path, engine: str) -> None:
     command = [sys.executable, "-c", SCRIPT, str(result), engine, str(memory)]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert int(output) < 1.25 * memory
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nothing else tells what a process writes")
+@pytest.mark.usefixtures("engine")
+def test_what_is_written_is_a_few_times_the_result(tmp_path: Path) -> None:
+    """Long songs after short ones, for which the memory is divided otherwise."""
+    rows = [(b"%d" % i, 2020_01_01, 1) for i in range(3000)]
+    rows += [(b"%d%b" % (i * 37 % 601, b"x" * 60_000), 2020_01_01, 1) for i in range(600)]
+    result = result_of(rows, tmp_path)
+    before = _written()
+    engines.build_view(result, RowQuery("song"), tmp_path / "x.view", 200_000)
+    assert _written() - before < 4 * result.stat().st_size
+
+
+def _written() -> int:
+    """Bytes that this process has written so far."""
+    fields = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    return int(fields["wchar"])

@@ -81,7 +81,11 @@ count_row(timeline *time, const pk_result_row *row, size_t most_periods)
     digest->rows++;
     digest->plays = add(digest->plays, row->plays);
     count_in(time, digest->periods, date / digest->divisor, row->plays);
-    return time->periods > most_periods && digest->divisor < YEAR ? coarsen(time) : PK_OK;
+    pk_status status = PK_OK;
+    while (status == PK_OK && time->periods > most_periods && digest->divisor < YEAR) {
+        status = coarsen(time);
+    }
+    return status;
 }
 
 /* ---- Songs ---- */

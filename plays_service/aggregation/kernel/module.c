@@ -402,8 +402,8 @@ write_ranges(PyObject *Py_UNUSED(module), PyObject *args)
 }
 
 PyDoc_STRVAR(build_view_doc,
-             "build_view(result, start, output, head_size, scratch, step, width, sort, descending, "
-             "memory, needle, first_date, last_date, folds)\n--\n\nWrite the offsets of the rows of "
+             "build_view(result, start, output, head_size, scratch, width, sort, descending, memory, "
+             "needle, first_date, last_date, folds)\n--\n\nWrite the offsets of the rows of "
              "a result that match into a view, which has no head yet.\nReturns how many rows match.");
 
 static PyObject *
@@ -412,17 +412,17 @@ build_view(PyObject *Py_UNUSED(module), PyObject *args)
     PyObject *result, *output, *scratch;
     pk_view_means means = {0};
     pk_match match = {0};
-    unsigned long long start, head_size, step;
+    unsigned long long start, head_size;
     unsigned int sort;
     int descending;
     Py_ssize_t memory, needle_size, folds_size;
     const char *needle, *folds;
-    if (!PyArg_ParseTuple(args, "SKSKSKIIpny#IIy#", &result, &start, &output, &head_size, &scratch,
-                          &step, &means.width, &sort, &descending, &memory, &needle, &needle_size,
+    if (!PyArg_ParseTuple(args, "SKSKSIIpny#IIy#", &result, &start, &output, &head_size, &scratch,
+                          &means.width, &sort, &descending, &memory, &needle, &needle_size,
                           &match.first_date, &match.last_date, &folds, &folds_size)) {
         return NULL;
     }
-    if (sort > PK_BY_PLAYS || step < 1 || means.width < 1 || means.width > 8) {
+    if (sort > PK_BY_PLAYS || means.width < 1 || means.width > 8) {
         PyErr_SetString(PyExc_ValueError, "not a view");
         return NULL;
     }
@@ -430,7 +430,6 @@ build_view(PyObject *Py_UNUSED(module), PyObject *args)
     means.descending = descending;
     means.memory = memory < 0 ? 0 : (size_t)memory;
     means.start = start;
-    means.step = step;
     means.head_size = head_size;
     means.scratch = PyBytes_AsString(scratch);
     match.needle = (const uint8_t *)needle;

@@ -23,41 +23,51 @@ pk_runs_open(pk_runs *runs, size_t memory, bool descending, const char *scratch)
     size_t window = memory / 4 / PK_RUNS_AT_ONCE;
     window = window < SMALLEST_WINDOW ? SMALLEST_WINDOW : window;
     runs->window = window > LARGEST_WINDOW ? LARGEST_WINDOW : window;
-    runs->descriptor = -1;
     runs->descending = descending;
     runs->scratch = scratch;
+}
+
+static void
+close_files(const pk_runs *runs, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++) {
+        (void)close(runs->runs[i].descriptor);
+    }
 }
 
 void
 pk_runs_close(pk_runs *runs)
 {
-    if (runs->descriptor >= 0) {
-        (void)close(runs->descriptor);
-    }
+    close_files(runs, 0, runs->count);
     pk_release(runs->out, OUT_SIZE);
 }
 
 pk_status
 pk_runs_begin(pk_runs *runs)
 {
-    if (runs->descriptor < 0) {
-        runs->descriptor = open(runs->scratch, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        if (runs->descriptor < 0) {
-            return PK_OUTPUT_ERROR;
-        }
-        (void)unlink(runs->scratch); /* whatever ends the process, nothing is left */
-    }
     if (runs->out == NULL && (runs->out = pk_allocate(OUT_SIZE)) == NULL) {
         return PK_NO_MEMORY;
     }
-    runs->runs[runs->count].start = runs->written;
+    int descriptor = open(runs->scratch, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (descriptor < 0) {
+        return PK_OUTPUT_ERROR;
+    }
+    (void)unlink(runs->scratch); /* whatever ends the process, nothing is left */
+    runs->runs[runs->count++] = (pk_run){.descriptor = descriptor};
+    runs->written = 0;
     return PK_OK;
+}
+
+static pk_run *
+last_of(pk_runs *runs)
+{
+    return &runs->runs[runs->count - 1];
 }
 
 static pk_status
 flush(pk_runs *runs)
 {
-    pk_status status = pk_write_at(runs->descriptor, runs->out, runs->used, runs->written);
+    pk_status status = pk_write_at(last_of(runs)->descriptor, runs->out, runs->used, runs->written);
     runs->written += runs->used;
     runs->used = 0;
     return status;
@@ -76,7 +86,7 @@ pk_runs_add(pk_runs *runs, uint64_t offset, const uint8_t *text, size_t length)
     if (PK_UNLIKELY(HEAD + length > OUT_SIZE)) {
         status = status == PK_OK ? flush(runs) : status;
         if (status == PK_OK) {
-            status = pk_write_at(runs->descriptor, text, length, runs->written);
+            status = pk_write_at(last_of(runs)->descriptor, text, length, runs->written);
             runs->written += length;
         }
         return status;
@@ -98,7 +108,8 @@ typedef struct {
 } head;
 
 typedef struct {
-    const pk_runs *runs;
+    size_t window;
+    bool descending;
     head heads[PK_RUNS_AT_ONCE];
     size_t order[PK_RUNS_AT_ONCE]; /* a heap of the runs that have an entry, the first on top */
     size_t left;
@@ -145,7 +156,7 @@ is_before(const merge *one, size_t a, size_t b)
 {
     const head *x = &one->heads[a], *y = &one->heads[b];
     int order = pk_compare_texts(x->text, x->length, y->text, y->length);
-    order = one->runs->descending ? -order : order;
+    order = one->descending ? -order : order;
     return order != 0 ? order < 0 : a < b;
 }
 
@@ -165,16 +176,14 @@ sink(merge *one, size_t at)
 }
 
 static pk_status
-open_heads(merge *one)
+open_heads(merge *one, const pk_run *runs, size_t count)
 {
-    const pk_runs *runs = one->runs;
-    for (size_t i = 0; i < runs->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         head *next = &one->heads[i];
-        next->end = runs->runs[i].end;
-        pk_status status =
-            pk_buffer_open(&next->buffer, runs->descriptor, runs->runs[i].start, runs->window);
+        next->end = runs[i].size;
+        pk_status status = pk_buffer_open(&next->buffer, runs[i].descriptor, 0, one->window);
         if (status == PK_OK) {
-            status = advance(next, runs->window);
+            status = advance(next, one->window);
         }
         if (status == PK_OK) {
             one->order[one->left++] = i;
@@ -198,7 +207,7 @@ merge_heads(merge *one, take_entry *take, void *context)
         head *first = &one->heads[one->order[0]];
         pk_status status = take(context, first);
         if (status == PK_OK) {
-            status = advance(first, one->runs->window);
+            status = advance(first, one->window);
         }
         if (status == PK_STOPPED) {
             one->order[0] = one->order[--one->left];
@@ -210,20 +219,22 @@ merge_heads(merge *one, take_entry *take, void *context)
     return PK_OK;
 }
 
+/* Merges the runs `[from, to)`. */
 static pk_status
-merge_runs(const pk_runs *runs, take_entry *take, void *context)
+merge_runs(const pk_runs *runs, size_t from, size_t to, take_entry *take, void *context)
 {
     merge *one = pk_allocate(sizeof *one);
     if (one == NULL) {
         return PK_NO_MEMORY;
     }
     memset(one, 0, sizeof *one);
-    one->runs = runs;
-    pk_status status = open_heads(one);
+    one->window = runs->window;
+    one->descending = runs->descending;
+    pk_status status = open_heads(one, &runs->runs[from], to - from);
     if (status == PK_OK) {
         status = merge_heads(one, take, context);
     }
-    for (size_t i = 0; i < runs->count; i++) {
+    for (size_t i = 0; i < to - from; i++) {
         pk_buffer_close(&one->heads[i].buffer);
     }
     pk_release(one, sizeof *one);
@@ -236,34 +247,55 @@ take_into_run(void *context, const head *one)
     return pk_runs_add(context, one->offset, one->text, one->length);
 }
 
-/* Merges all runs into one, in a file of its own, so that the disk gets the old one back. */
 static pk_status
-merge_into_one(pk_runs *runs)
+end_run(pk_runs *runs)
 {
-    pk_runs merged = *runs;
-    merged.descriptor = -1;
-    merged.count = 0;
-    merged.written = 0;
-    merged.out = NULL;
-    pk_status status = pk_runs_begin(&merged);
+    pk_status status = flush(runs);
+    last_of(runs)->size = runs->written;
+    return status;
+}
+
+/* Where the runs begin that are merged to make room: the last ones of one level, two at least. So
+ * an entry is written once for each level, and there are few, however many runs come. */
+static size_t
+first_to_merge(const pk_runs *runs)
+{
+    const size_t last = runs->count - 1;
+    size_t first = last;
+    while (first > 0 &&
+           (first == last || runs->runs[first - 1].level == runs->runs[first].level)) {
+        first--;
+    }
+    return first;
+}
+
+/* Merges the last runs into one. */
+static pk_status
+make_room(pk_runs *runs)
+{
+    const size_t first = first_to_merge(runs), end = runs->count;
+    pk_status status = pk_runs_begin(runs);
     if (status == PK_OK) {
-        status = merge_runs(runs, take_into_run, &merged);
+        status = merge_runs(runs, first, end, take_into_run, runs);
     }
     if (status == PK_OK) {
-        status = pk_runs_end(&merged);
+        status = end_run(runs);
     }
-    pk_runs_close(runs);
-    *runs = merged;
+    if (status == PK_OK) {
+        close_files(runs, first, end);
+        runs->runs[end].level = runs->runs[first].level + 1;
+        runs->runs[first] = runs->runs[end];
+        runs->count = first + 1;
+    }
     return status;
 }
 
 pk_status
 pk_runs_end(pk_runs *runs)
 {
-    pk_status status = flush(runs);
-    runs->runs[runs->count++].end = runs->written;
+    pk_status status = end_run(runs);
     if (status == PK_OK && runs->count == PK_RUNS_AT_ONCE) {
-        status = merge_into_one(runs);
+        status = make_room(runs);
     }
     return status;
 }
@@ -284,5 +316,5 @@ pk_status
 pk_runs_merge(pk_runs *runs, pk_put *put, void *context)
 {
     receiver to = {put, context};
-    return merge_runs(runs, take_offset, &to);
+    return merge_runs(runs, 0, runs->count, take_offset, &to);
 }

@@ -1,30 +1,30 @@
-/* Sorted runs of what does not fit the memory, in a file without a name, and their merge. */
+/* Sorted runs of what does not fit the memory, in files without a name, and their merge. */
 #ifndef PLAYS_KERNEL_RUNS_H
 #define PLAYS_KERNEL_RUNS_H
 
 #include "common.h"
 
-/* Runs that are merged at once: each has a window. */
+/* Runs that there are, and are merged, at once: each has a file and a window. */
 #define PK_RUNS_AT_ONCE 32
 
 /* Takes offsets, in order. */
 typedef pk_status pk_put(void *context, uint64_t offset);
 
 typedef struct {
-    uint64_t start; /* in the file */
-    uint64_t end;
+    int descriptor;
+    unsigned level; /* merges that its entries have been through, at most */
+    uint64_t size;
 } pk_run;
 
 typedef struct {
     const char *scratch; /* a name for files that lose it at once */
     bool descending;
     size_t window; /* bytes of a run that are read at once */
-    int descriptor;
-    pk_run runs[PK_RUNS_AT_ONCE];
+    pk_run runs[PK_RUNS_AT_ONCE + 1]; /* in order; no level is below those that follow */
     size_t count;
     uint8_t *out;
     size_t used;
-    uint64_t written;
+    uint64_t written; /* of the last run */
 } pk_runs;
 
 void pk_runs_open(pk_runs *runs, size_t memory, bool descending, const char *scratch);

@@ -21,12 +21,28 @@ pk_sorter_open(pk_sorter *sorter, size_t memory, bool descending, const char *sc
     pk_runs_open(&sorter->runs, memory, descending, scratch);
 }
 
-void
-pk_sorter_close(pk_sorter *sorter)
+static void
+release_entries(pk_sorter *sorter)
 {
     pk_release(sorter->entries, sorter->capacity * sizeof *sorter->entries);
     pk_release(sorter->spare, sorter->spare_capacity * sizeof *sorter->spare);
+    sorter->entries = sorter->spare = NULL;
+    sorter->capacity = sorter->spare_capacity = 0;
+}
+
+static void
+release_texts(pk_sorter *sorter)
+{
     pk_release(sorter->texts, sorter->texts_size);
+    sorter->texts = NULL;
+    sorter->texts_size = 0;
+}
+
+void
+pk_sorter_close(pk_sorter *sorter)
+{
+    release_entries(sorter);
+    release_texts(sorter);
     pk_runs_close(&sorter->runs);
 }
 
@@ -184,6 +200,21 @@ sort_all(pk_sorter *sorter)
     return PK_OK;
 }
 
+/* Forgets all entries. Memory of which hardly any was used goes back: short texts need many entries
+ * and long ones few, and either must not keep the others from all but a row in a run. */
+static void
+clear(pk_sorter *sorter)
+{
+    if (sorter->capacity > FIRST_ENTRIES && sorter->count < sorter->capacity / 2) {
+        release_entries(sorter);
+    }
+    if (sorter->texts_size > 2 * FIRST_TEXTS && sorter->texts_used < sorter->texts_size / 2) {
+        release_texts(sorter);
+    }
+    sorter->count = 0;
+    sorter->texts_used = 0;
+}
+
 /* What is in memory becomes a run. */
 static pk_status
 spill(pk_sorter *sorter)
@@ -201,8 +232,7 @@ spill(pk_sorter *sorter)
         }
         status = pk_runs_add(&sorter->runs, offset_of(sorter, entry), one.bytes, one.length);
     }
-    sorter->count = 0;
-    sorter->texts_used = 0;
+    clear(sorter);
     return status == PK_OK ? pk_runs_end(&sorter->runs) : status;
 }
 

@@ -12,7 +12,6 @@ typedef struct {
     bool descending;
     size_t memory;       /* bytes, about */
     uint64_t start;      /* of the first row in the result */
-    uint64_t step;       /* rows on one offset */
     unsigned width;      /* bytes of an offset */
     uint64_t head_size;  /* of the view, left to be written */
     const char *scratch; /* a name beside the view for files that have none for long */
