@@ -220,6 +220,31 @@ async def test_a_file_that_changes_meanwhile_is_told_and_makes_no_task(
     await service.holds_no_tasks()
 
 
+@pytest.mark.parametrize("error", [ConnectionResetError, TimeoutError, ZeroDivisionError])
+async def test_what_progress_raises_comes_out(
+    client: Client, service: Service, tmp_path: Path, error: type[Exception]
+) -> None:
+    def object_to(*_: object) -> None:
+        raise error("of progress")
+
+    with pytest.raises(error, match="of progress"):
+        await client.submit(EXAMPLE, progress=object_to)
+    await service.holds_no_tasks()
+    task_id = await client.submit(EXAMPLE)
+    await client.wait(task_id)
+    with pytest.raises(error, match="of progress"):
+        await client.result(task_id, to=tmp_path / "x", progress=object_to)
+
+
+async def test_what_progress_raises_while_waiting_comes_out(client: Client, gate: Gate) -> None:
+    def object_to(_: object) -> None:
+        raise TimeoutError("of progress")
+
+    task_id = await client.submit(EXAMPLE)
+    with pytest.raises(TimeoutError, match=r"^of progress"):
+        await client.wait(task_id, progress=object_to)
+
+
 async def test_a_missing_file_is_told(client: Client, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         await client.submit(tmp_path / "none.csv")
