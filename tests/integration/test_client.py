@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from collections.abc import AsyncIterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,8 +24,9 @@ from plays_service.client import (
     UploadRefusedError,
     WaitTimeoutError,
 )
+from plays_service.client.pipes import read_pipe
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
-from tests.integration.conftest import MIB, Gate, Service, StartService
+from tests.integration.conftest import MIB, Gate, Service, StartService, eventually
 
 HEADER: Final = b"Song,Date,Number of Plays\n"
 BAD: Final = HEADER + b'a,2020-01-01,1\n"b\n",2020-01-01,12.5\n'
@@ -272,3 +275,12 @@ async def test_a_task_that_ends_while_it_is_awaited(client: Client, gate: Gate) 
     await gate.arrived.wait()
     gate.open()
     assert (await waiting).state == "SUCCESS"
+
+
+async def test_a_pipe_that_is_given_up_leaves_no_thread_behind() -> None:
+    before = set(threading.enumerate())
+    blocks = read_pipe(partial(Path("/dev/zero").open, "rb", buffering=0))
+    assert await anext(blocks)
+    (thread,) = set(threading.enumerate()) - before
+    await blocks.aclose()
+    await eventually(lambda: not thread.is_alive())
