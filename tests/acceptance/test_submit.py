@@ -146,7 +146,7 @@ def test_options_reach_the_service(files: Path, url: str) -> None:
     assert (code, output.decode().splitlines()[1:]) == (0, ["é,2020-01-01,1"])
     assert text.splitlines() == [
         "in.csv: skipped: line 3: 1 field where the header has 3",
-        "1 records in 1 groups, 1 bad records skipped",
+        "1 record in 1 group, 1 bad record skipped",
     ]
 
 
