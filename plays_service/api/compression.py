@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import MappingProxyType
@@ -11,6 +10,8 @@ from typing import BinaryIO, Final, Protocol
 
 from aiohttp import web
 from isal import isal_zlib
+
+from plays_service.api.weights import weights_in
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -26,7 +27,6 @@ _PIECE_SIZE: Final = 1 << 20
 _FASTEST: Final = 1
 #: ``wbits`` with which zlib's interface makes gzip.
 _GZIP: Final = 31
-_QUALITY: Final = re.compile(r"q\s*=\s*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 
 
 class _Compressor(Protocol):
@@ -47,11 +47,7 @@ _CODINGS: Final[Mapping[str, Callable[[], _Compressor]]] = MappingProxyType(
 
 def coding_of(accepted: str) -> str | None:
     """What an Accept-Encoding header likes best of ``zstd`` and ``gzip``; None: neither."""
-    weights: dict[str, float] = {}
-    for item in accepted.lower().split(","):
-        name, _, parameters = item.partition(";")
-        quality = _QUALITY.fullmatch(parameters.strip())
-        weights[name.strip()] = float(quality[1]) if quality else 1.0
+    weights = dict(weights_in(accepted))
     best = max(_CODINGS, key=lambda coding: _weight(weights, coding))
     return best if _weight(weights, best) > weights.get("identity", 0.0) else None
 

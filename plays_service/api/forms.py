@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,6 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from plays_service.api.errors import ApiError
+from plays_service.api.weights import weights_in
 
 __all__ = ["CSV", "JSON_LINES", "PACKED_CSV", "PARQUET", "Form", "form_for"]
 
@@ -43,9 +43,6 @@ _BY_TYPE: Final[Mapping[str, Form]] = MappingProxyType(
     {form.media_type: form for form in (CSV, JSON_LINES, PARQUET)}
     | {"application/jsonl": JSON_LINES, "application/x-parquet": PARQUET}
 )
-_QUALITY: Final = re.compile(
-    r";\s*q\s*=\s*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\s*(?:;|$)", re.IGNORECASE
-)
 
 
 def form_for(request: web.Request) -> Form:
@@ -69,10 +66,9 @@ def form_for(request: web.Request) -> Form:
 def accepted_form(accept: str) -> Form:
     """What an Accept header likes best of the forms that it names; CSV before others."""
     weights: dict[Form, float] = {}
-    for item in accept.split(","):
-        form = _BY_TYPE.get(item.partition(";")[0].strip().lower())
+    for media_type, weight in weights_in(accept):
+        form = _BY_TYPE.get(media_type)
         if form is not None:
-            quality = _QUALITY.search(item)
-            weights[form] = max(weights.get(form, 0.0), float(quality[1]) if quality else 1.0)
+            weights[form] = max(weights.get(form, 0.0), weight)
     best = max(_BY_SUFFIX.values(), key=lambda form: weights.get(form, 0.0))
     return best if weights.get(best, 0.0) > 0.0 else CSV

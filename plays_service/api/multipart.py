@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
 from urllib.parse import unquote
 
-__all__ = ["MultipartError", "MultipartReader", "Part", "boundary_of"]
+__all__ = ["MultipartError", "MultipartReader", "Part", "boundary_of", "last_component"]
 
 _CRLF: Final = b"\r\n"
 _BLANK_LINE: Final = b"\r\n\r\n"
@@ -87,7 +87,7 @@ class Part:
         self.headers = headers
         self.name = parameters.get("name")
         filename = parameters.get("filename")
-        self.filename = None if filename is None else _last_component(filename)
+        self.filename = None if filename is None else last_component(filename)
         self._next_piece = next_piece
         self._ended = False
 
@@ -400,6 +400,6 @@ def _parameters(header: str, value: str) -> dict[str, str]:
     return parameters
 
 
-def _last_component(filename: str) -> str:
+def last_component(filename: str) -> str:
     """What comes last in a path of any system, with control characters made visible."""
     return _CONTROL.sub("\ufffd", _PATH_SEPARATOR.split(filename)[-1])

@@ -9,24 +9,23 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
-from aiohttp import ETag, web
+from aiohttp import web
 
 from plays_service import __version__
 from plays_service.api.docs_page import docs_page
+from plays_service.api.static_file import StaticFile
 
 __all__ = ["document", "get_docs", "get_openapi"]
 
 
 async def get_openapi(request: web.Request) -> web.Response:
     """The OpenAPI 3.1 document."""
-    return _unless_known(request, _document_text(), "application/json")
+    return _document_file().answer(request)
 
 
 async def get_docs(request: web.Request) -> web.Response:
     """The document as a page."""
-    answer = _unless_known(request, _page_text(), "text/html")
-    answer.headers["Content-Security-Policy"] = _page_policy()
-    return answer
+    return _page_file().answer(request)
 
 
 @cache
@@ -42,16 +41,17 @@ def _web_file(name: str) -> str:
 
 
 @cache
-def _document_text() -> str:
-    return json.dumps(document(), ensure_ascii=False)
+def _document_file() -> StaticFile:
+    text = json.dumps(document(), ensure_ascii=False)
+    return StaticFile.of(text.encode(), "application/json; charset=utf-8")
 
 
 @cache
-def _page_text() -> str:
-    return docs_page(document(), _web_file("docs.css"))
+def _page_file() -> StaticFile:
+    text = docs_page(document(), _web_file("docs.css"))
+    return StaticFile.of(text.encode(), "text/html; charset=utf-8", _page_policy())
 
 
-@cache
 def _page_policy() -> str:
     """Nothing is allowed but the one style sheet, by its hash (CSP level 3)."""
     digest = b64encode(sha256(_web_file("docs.css").encode()).digest()).decode()
@@ -59,20 +59,3 @@ def _page_policy() -> str:
         f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
-
-
-@cache
-def _tag_of(text: str) -> str:
-    return sha256(text.encode()).hexdigest()[:16]
-
-
-def _unless_known(request: web.Request, text: str, content_type: str) -> web.Response:
-    """The text, or 304 where the client has it (RFC 9110, section 13.1.2)."""
-    tag = _tag_of(text)
-    if any(known.value in (tag, "*") for known in request.if_none_match or ()):
-        answer = web.Response(status=304)
-    else:
-        answer = web.Response(text=text, content_type=content_type)
-    answer.etag = ETag(tag)
-    answer.headers["Cache-Control"] = "no-cache"
-    return answer

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
-from hashlib import sha256
 from importlib import resources
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final
 
-from aiohttp import ETag, web
+from aiohttp import web
+
+from plays_service.api.static_file import StaticFile
 
 __all__ = ["get_page", "get_static"]
 
@@ -32,16 +32,9 @@ _POLICY: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    body: bytes
-    headers: Mapping[str, str]
-    tag: str  #: of the content: an upgrade may change a file and not its time
-
-
 async def get_page(request: web.Request) -> web.Response:
     """The page."""
-    return _answer(request, _files()[_PAGE])
+    return _files()[_PAGE].answer(request)
 
 
 async def get_static(request: web.Request) -> web.Response:
@@ -49,34 +42,14 @@ async def get_static(request: web.Request) -> web.Response:
     name = request.match_info["file"]
     if name == _PAGE or name not in _files():
         raise web.HTTPNotFound
-    return _answer(request, _files()[name])
-
-
-def _answer(request: web.Request, file: _File) -> web.Response:
-    """The file, or 304 where the browser has it already (RFC 9110, section 13.1.2)."""
-    known = {tag.value for tag in request.if_none_match or ()}
-    if known & {file.tag, "*"}:
-        answer = web.Response(status=304, headers=file.headers)
-    else:
-        answer = web.Response(body=file.body, headers=file.headers)
-    answer.etag = ETag(file.tag)
-    return answer
+    return _files()[name].answer(request)
 
 
 @cache
-def _files() -> Mapping[str, _File]:
+def _files() -> Mapping[str, StaticFile]:
     """All files of the page by their names: some tens of kilobytes, read once."""
     return {
-        entry.name: _load(entry.read_bytes(), _TYPES[PurePath(entry.name).suffix])
+        entry.name: StaticFile.of(entry.read_bytes(), _TYPES[PurePath(entry.name).suffix], _POLICY)
         for entry in (resources.files("plays_service") / "web").iterdir()
         if PurePath(entry.name).suffix in _TYPES
     }
-
-
-def _load(body: bytes, content_type: str) -> _File:
-    headers = {
-        "Content-Type": content_type,
-        "Cache-Control": "no-cache",  # keep it, but ask each time whether it still holds
-        "Content-Security-Policy": _POLICY,
-    }
-    return _File(body, MappingProxyType(headers), sha256(body).hexdigest()[:32])

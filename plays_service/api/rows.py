@@ -173,7 +173,7 @@ def _page_body(page: Page, request: web.Request, offset: int, limit: int) -> byt
         "rows": [row_fields(row) for row in page.rows],
         "links": {
             "next": _link(request, end, limit) if end < page.total else None,
-            "prev": _link(request, before, min(limit, offset)) if offset else None,
+            "prev": _link(request, before, limit) if offset else None,
         },
     }
     return json.dumps(fields, ensure_ascii=False).encode()

@@ -16,7 +16,13 @@ from plays_service.api.access import check_access
 from plays_service.api.context import OWNER, RUNNER, SETTINGS, UPLOADS
 from plays_service.api.errors import ApiError
 from plays_service.api.health import no_room, refuse_uploads
-from plays_service.api.multipart import MultipartError, MultipartReader, Part, boundary_of
+from plays_service.api.multipart import (
+    MultipartError,
+    MultipartReader,
+    Part,
+    boundary_of,
+    last_component,
+)
 from plays_service.tasks import CURRENT_TASK, Intake, Task
 
 __all__ = ["answer_expectation", "process_csv"]
@@ -301,7 +307,7 @@ async def _pieces(unpacker: Unpacker, data: bytes) -> AsyncIterator[bytes]:
 def _raw_filename(request: web.Request) -> str:
     """The name of a raw body, if the path or the query has one; never used as a path."""
     name = request.match_info.get("filename") or request.query.get("filename", "")
-    return name.replace("\\", "/").rpartition("/")[2] or "upload.csv"
+    return last_component(name) or "upload.csv"
 
 
 def _too_large(limit: int) -> ApiError:

@@ -55,7 +55,7 @@ class Bar:
             self.to(done / of)
         elif self._bar is not None and done // _MEGABYTE > self._drawn:
             self._drawn = done // _MEGABYTE
-            self._bar.update(0)
+            self._bar.render_progress()
 
     def to(self, fraction: float) -> None:
         """So much is done; at the end, the bar is left."""

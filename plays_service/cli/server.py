@@ -51,7 +51,7 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--token-file",
         type=click.Path(path_type=Path, dir_okay=False, exists=True),
-        help=f"A file with the access token, if {_VARIABLE} has none.",
+        help=f"A file with the access token, instead of what {_VARIABLE} has.",
     )
     @click.option(
         "--retry-for",

@@ -69,7 +69,7 @@ def submit(
         raise click.UsageError("with --no-wait there are no totals to write to OUT")
 
     async def upload(client: Client) -> str:
-        with Bar("Uploading", shown=reporting.bars, counts=path == STREAM) as bar:
+        with Bar("Uploading", shown=reporting.bars, counts=not _is_file(path)) as bar:
             return await client.submit(
                 _standard_input() if path == STREAM else path,
                 filename=None if path != STREAM else "stdin.csv",
@@ -116,23 +116,24 @@ def _fetch(
     """Begin a task, or find it, and bring its totals to ``output``."""
     from plays_service.offline import Target
 
+    async def talk(client: Client) -> Task:
+        task_id = await begin(client)
+        with _told_unless_done(task_id):
+            task = await _end_of(client, task_id, reporting)
+            with Bar("Downloading", shown=reporting.bars) as bar:
+                await client.result(task_id, to=totals, progress=bar.count)
+        return task
+
     try:
         target = Target(output)
+        with target.scratch() as folder:
+            totals = folder / "result.csv"
+            task = ask(server, talk, quiet=reporting.quiet)
+            target.deliver(totals)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         give_up(str(error), Exit.FAILED)
-    with target.scratch() as folder:
-        totals = folder / "result.csv"
-
-        async def talk(client: Client) -> Task:
-            task_id = await begin(client)
-            with _told_unless_done(task_id):
-                task = await _end_of(client, task_id, reporting)
-                with Bar("Downloading", shown=reporting.bars) as bar:
-                    await client.result(task_id, to=totals, progress=bar.count)
-            return task
-
-        task = ask(server, talk, quiet=reporting.quiet)
-        target.deliver(totals)
     if reporting.as_json:
         click.echo(json.dumps(dict(task.fields)))
     elif not reporting.quiet:
@@ -175,6 +176,11 @@ def _told_unless_done(task_id: str) -> Iterator[None]:
             err=True,
         )
         raise
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is known how much there is."""
+    return path != STREAM and path.is_file()
 
 
 def _standard_input() -> AsyncIterator[bytes]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from plays_service.cli.exits import Exit, as_documented
-from plays_service.cli.report import as_flag
+from plays_service.cli.report import as_flag, counted
 from plays_service.cli.server import Server, ask, server_options
 
 if TYPE_CHECKING:
@@ -49,13 +49,13 @@ def status(task_id: str, server: Server, as_json: bool) -> None:
 def _lines(task: Task) -> Iterator[tuple[str, str]]:
     yield "task", task.id
     yield "state", task.state
-    yield "file", f"{task.filename} ({task.bytes} bytes)"
+    yield "file", f"{task.filename} ({counted(task.bytes, 'byte')})"
     if not task.has_ended:
         left = "" if task.seconds_left is None else f", about {task.seconds_left:.0f} s left"
         yield "progress", f"{task.progress:.0%}{left}"
-    yield "records", f"{task.rows} in {task.groups} groups"
+    yield "records", f"{task.rows} in {counted(task.groups, 'group')}"
     if task.skipped:
-        yield "skipped", f"{task.skipped} bad records"
+        yield "skipped", counted(task.skipped, "bad record")
     for error in task.errors:
         yield "", as_flag(str(error))
     yield "created", f"{task.created:%Y-%m-%d %H:%M:%S} UTC"

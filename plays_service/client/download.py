@@ -46,6 +46,7 @@ class Download:
         self._received = 0
         self._size = 0
         self._tag = ""
+        self._failed: Exception | None = None  # what who is told has raised
 
     async def blocks(self) -> AsyncGenerator[bytes, None]:
         """The bytes in blocks of at most 1 MiB.
@@ -63,6 +64,8 @@ class Download:
                         yield block
                     return
             except TemporaryError as error:
+                if self._failed is not None:
+                    raise self._failed from None
                 if self._received and not self._tag:
                     raise PlaysError(f"{error}; the result has no tag to go on with") from error
                 await self._retries.pause(error)
@@ -87,8 +90,13 @@ class Download:
     def _count(self, block: bytes) -> None:
         self._retries.succeeded()
         self._received += len(block)
-        if self._progress is not None:
+        if self._progress is None:
+            return
+        try:
             self._progress(self._received, max(self._size, self._received))
+        except Exception as error:
+            self._failed = error
+            raise
 
 
 async def save(blocks: AsyncGenerator[bytes, None], path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import BinaryIO, Final
 
@@ -15,7 +15,7 @@ _BLOCK_SIZE: Final = 1 << 20
 _READ_AHEAD: Final = 2
 
 
-async def read_pipe(open_pipe: Callable[[], BinaryIO]) -> AsyncIterator[bytes]:
+async def read_pipe(open_pipe: Callable[[], BinaryIO]) -> AsyncGenerator[bytes, None]:
     """The blocks of an unbuffered pipe, as they come. Raises `OSError`.
 
     They are read in a thread that keeps nobody from ending: nothing interrupts such a read, and
@@ -24,6 +24,7 @@ async def read_pipe(open_pipe: Callable[[], BinaryIO]) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
     blocks: asyncio.Queue[bytes | OSError] = asyncio.Queue()
     room = threading.Semaphore(_READ_AHEAD)
+    is_abandoned = threading.Event()
 
     def read() -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody wants more
@@ -32,14 +33,20 @@ async def read_pipe(open_pipe: Callable[[], BinaryIO]) -> AsyncIterator[bytes]:
                     block = None
                     while block != b"":
                         room.acquire()
+                        if is_abandoned.is_set():
+                            return
                         block = pipe.read(_BLOCK_SIZE)
                         loop.call_soon_threadsafe(blocks.put_nowait, block)
             except OSError as error:
                 loop.call_soon_threadsafe(blocks.put_nowait, error)
 
     threading.Thread(target=read, name="pipe", daemon=True).start()
-    while block := await blocks.get():
-        if isinstance(block, OSError):
-            raise block
-        yield block
+    try:
+        while block := await blocks.get():
+            if isinstance(block, OSError):
+                raise block
+            yield block
+            room.release()
+    finally:
+        is_abandoned.set()
         room.release()

@@ -122,7 +122,7 @@ class Sending:
         self._progress = progress
         self.begun = False
         self.ended = False  #: whether the service may have all of it
-        self.failed: Exception | None = None  #: why the source gave no more
+        self.failed: Exception | None = None  #: what the source, or who is told, has raised
 
     async def blocks(self) -> AsyncIterator[bytes]:
         """The blocks, each given away only when the next is there: so the last is known as such."""
@@ -132,17 +132,17 @@ class Sending:
                 self.begun = True
                 if held:
                     yield held
-                    sent = self._tell(sent + len(held))
+                    sent += len(held)
+                    self._tell(sent)
                 held = block
+            self._tell(sent + len(held))  # before the end: whoever objects leaves no task behind
         except Exception as error:
             self.failed = error
             raise
         self.ended = True
         if held:
             yield held
-        self._tell(sent + len(held))
 
-    def _tell(self, sent: int) -> int:
+    def _tell(self, sent: int) -> None:
         if self._progress is not None:
             self._progress(sent, self._source.size)
-        return sent

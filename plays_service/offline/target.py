@@ -28,6 +28,7 @@ class Target:
 
     def __init__(self, output: Path) -> None:
         """Raises `FileNotFoundError` where the folder for the output is not there."""
+        self._name = "standard output" if output == STREAM else str(output)
         self._streams = output == STREAM or (output.exists() and not output.is_file())
         # What a link to a pipe says, such as that of /dev/stdout, is no name of it.
         self._path = output if self._streams else output.resolve()
@@ -42,10 +43,16 @@ class Target:
             yield folder
 
     def deliver(self, result: Path, *, fsync: bool = False) -> None:
-        """Let the file ``result`` from the folder be it. Raises `OSError`."""
-        if not self._streams:
-            publish(result, self._path, fsync=fsync)
-            return
+        """Let the file ``result`` from the folder be it. Raises `OSError` with its name."""
+        try:
+            if self._streams:
+                self._copy(result)
+            else:
+                publish(result, self._path, fsync=fsync)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._name) from error
+
+    def _copy(self, result: Path) -> None:
         with result.open("rb") as source, self._open() as sink:
             shutil.copyfileobj(source, sink, _BLOCK_SIZE)
 

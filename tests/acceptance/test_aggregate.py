@@ -151,7 +151,7 @@ def test_an_error_names_its_input(files: Path) -> None:
     assert (code, totals, text) == (1, b"", f"Error: standard input: {problem}\n")
     code, totals, text = aggregate(files / "bad", files / "in.csv", "--on-error=skip")
     assert (code, totals) == (0, EXAMPLE_RESULT)
-    assert text == f"{files / 'bad'}: skipped: {problem}\n{SUMMARY[:-1]}, 1 bad records skipped\n"
+    assert text == f"{files / 'bad'}: skipped: {problem}\n{SUMMARY[:-1]}, 1 bad record skipped\n"
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_options_reach_the_service(files: Path, url: str) -> None:
     assert (code, output.decode().splitlines()[1:]) == (0, ["é,2020-01-01,1"])
     assert text.splitlines() == [
         "in.csv: skipped: line 3: 1 field where the header has 3",
-        "1 records in 1 groups, 1 bad records skipped",
+        "1 record in 1 group, 1 bad record skipped",
     ]
 
 
@@ -159,6 +159,18 @@ def test_a_terminal_sees_bars(files: Path, url: str) -> None:
     with in_terminal(command("submit", files / "in.csv", "-q"), PLAYS_SERVER=url) as terminal:
         assert terminal.ended() == (0, EXAMPLE_RESULT)
         assert terminal.shown == ""
+
+
+def test_of_a_pipe_a_terminal_sees_how_much_is_sent(files: Path, url: str) -> None:
+    fifo = files / "fifo"
+    os.mkfifo(fifo)
+    content = EXAMPLE + b"\n" * (3 << 20)
+    writer = threading.Thread(target=lambda: fifo.write_bytes(content))
+    writer.start()
+    with in_terminal(command("submit", fifo), PLAYS_SERVER=url) as terminal:
+        assert terminal.ended() == (0, EXAMPLE_RESULT)
+        assert re.search(r"Uploading  [1-3] MB", terminal.shown)
+    writer.join(LONG)
 
 
 # What goes wrong
@@ -208,6 +220,8 @@ def test_a_service_that_refuses_or_is_not_there(files: Path, url: str) -> None:
 def test_outputs_that_cannot_be(files: Path, url: str) -> None:
     code, _, text = run("submit", files / "in.csv", "-o", files / "none" / "out", url=url)
     assert (code, text) == (1, f"Error: there is no folder {files / 'none'}\n")
+    code, _, text = run("submit", files / "in.csv", "-o", "/dev/full", url=url)
+    assert (code, text) == (1, "Error: [Errno 28] No space left on device: '/dev/full'\n")
     code, _, text = run("submit", files / "in.csv", "--json", url=url)
     assert code == 2
     assert "-o OUT" in text

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import itertools
+import threading
 from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
@@ -22,8 +24,9 @@ from plays_service.client import (
     UploadRefusedError,
     WaitTimeoutError,
 )
+from plays_service.client.pipes import read_pipe
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
-from tests.integration.conftest import MIB, Gate, Service, StartService
+from tests.integration.conftest import MIB, Gate, Service, StartService, eventually
 
 HEADER: Final = b"Song,Date,Number of Plays\n"
 BAD: Final = HEADER + b'a,2020-01-01,1\n"b\n",2020-01-01,12.5\n'
@@ -220,6 +223,31 @@ async def test_a_file_that_changes_meanwhile_is_told_and_makes_no_task(
     await service.holds_no_tasks()
 
 
+@pytest.mark.parametrize("error", [ConnectionResetError, TimeoutError, ZeroDivisionError])
+async def test_what_progress_raises_comes_out(
+    client: Client, service: Service, tmp_path: Path, error: type[Exception]
+) -> None:
+    def object_to(*_: object) -> None:
+        raise error("of progress")
+
+    with pytest.raises(error, match="of progress"):
+        await client.submit(EXAMPLE, progress=object_to)
+    await service.holds_no_tasks()
+    task_id = await client.submit(EXAMPLE)
+    await client.wait(task_id)
+    with pytest.raises(error, match="of progress"):
+        await client.result(task_id, to=tmp_path / "x", progress=object_to)
+
+
+async def test_what_progress_raises_while_waiting_comes_out(client: Client, gate: Gate) -> None:
+    def object_to(_: object) -> None:
+        raise TimeoutError("of progress")
+
+    task_id = await client.submit(EXAMPLE)
+    with pytest.raises(TimeoutError, match=r"^of progress"):
+        await client.wait(task_id, progress=object_to)
+
+
 async def test_a_missing_file_is_told(client: Client, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         await client.submit(tmp_path / "none.csv")
@@ -247,3 +275,12 @@ async def test_a_task_that_ends_while_it_is_awaited(client: Client, gate: Gate) 
     await gate.arrived.wait()
     gate.open()
     assert (await waiting).state == "SUCCESS"
+
+
+async def test_a_pipe_that_is_given_up_leaves_no_thread_behind() -> None:
+    before = set(threading.enumerate())
+    blocks = read_pipe(lambda: io.FileIO("/dev/zero"))
+    assert await anext(blocks)
+    (thread,) = set(threading.enumerate()) - before
+    await blocks.aclose()
+    await eventually(lambda: not thread.is_alive())

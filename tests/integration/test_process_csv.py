@@ -168,6 +168,13 @@ async def test_a_raw_body_is_taken_as_the_file(
     await service.holds_only_ended_tasks()
 
 
+async def test_the_name_of_a_raw_body_is_cleaned_as_that_of_a_form(service: Service) -> None:
+    target = b"/process_csv?filename=..%2Fa%5Cb%0A%1B%5B31mc.csv"
+    _, _, text = split_answer(await service.raw(request(EXAMPLE, CSV, target=target)))
+    task = await service.task(json.loads(text)["task_id"])
+    assert task["filename"] == "b\ufffd\ufffd[31mc.csv"
+
+
 async def test_put_below_the_route_names_the_file_as_curl_does(service: Service) -> None:
     async with service.client.put("/process_csv/my%20plays.csv", data=EXAMPLE) as answer:
         task_id = (await answer.json())["task_id"]

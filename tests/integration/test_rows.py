@@ -111,6 +111,9 @@ async def test_links_lead_through_all_pages_and_back(service: Service) -> None:
     assert [row["plays"] for row in back["rows"]] == list(range(14, 4, -1))
     first = await get(service, back["links"]["prev"])
     assert first["links"]["prev"] is None
+    back = await get(service, f"{path}/rows", offset="3", limit="10")
+    first = await get(service, back["links"]["prev"])
+    assert (first["offset"], len(first["rows"])) == (0, 10)
     beyond = await get(service, f"{path}/rows", offset="999999999999")
     assert (beyond["rows"], beyond["links"]["next"]) == ([], None)
 
