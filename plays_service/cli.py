@@ -47,15 +47,22 @@ def _show_version(context: click.Context) -> None:
     context.exit()
 
 
-def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for setting in reversed(settings_table()):
-        help_text = f"{setting.help}  [{setting.variable}; default: {setting.default}]"
-        command = click.option(setting.flag, setting.name, metavar="VALUE", help=help_text)(command)
-    return command
+def _settings_options(*names: str) -> Callable[..., Any]:
+    """Flags for these settings, or for all."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for setting in reversed(settings_table()):
+            if names and setting.name not in names:
+                continue
+            text = f"{setting.help}  [{setting.variable}; default: {setting.default}]"
+            command = click.option(setting.flag, setting.name, metavar="VALUE", help=text)(command)
+        return command
+
+    return add
 
 
 @main.command()
-@_settings_options
+@_settings_options()
 def serve(**flags: str | None) -> None:
     """Start the service. Every flag is also an environment variable; the flag wins."""
     if sys.platform == "win32":
@@ -115,6 +122,31 @@ def aggregate(path: Path, output: Path, encoding: str | None, on_error: str) -> 
     except (EncodingError, EngineError, OSError) as error:
         raise click.ClickException(str(error)) from error
     _report(summary, path)
+
+
+@main.command()
+@_settings_options(
+    "data_dir", "workers", "worker_memory", "segment_timeout", "engine", "broker_url", "log_level"
+)
+def worker(**flags: str | None) -> None:
+    """Start a Celery worker for services with PLAYS_EXECUTOR=celery, on any machine.
+
+    It needs their data folder, under any path, and their broker. SIGTERM ends it after the calls
+    under way.
+    """
+    settings = _load_settings(flags)
+    if not (settings.data_dir / "tasks").is_dir():
+        raise click.ClickException(
+            f"{settings.data_dir.absolute()} is not a service's data folder: mount that here and "
+            "name it by PLAYS_DATA_DIR, and start the service first"
+        )
+    variables = {setting.name: setting.variable for setting in settings_table()}
+    os.environ |= {variables[name]: text for name, text in flags.items() if text is not None}
+    try:
+        from plays_service.celery_app import app
+    except ImportError as error:
+        raise click.ClickException(f"{error}; install plays-service[celery]") from error
+    app.worker_main(["worker", "--without-gossip", "--without-mingle"])
 
 
 @main.command()

@@ -9,6 +9,7 @@ with `combine_partials` where there are many partials of few groups, `merge_smal
 merge on where there is little to merge, and `aggregate_small` alone for a small file.
 """
 
+from plays_service.aggregation.calls import CALLS, CallError, CallWire
 from plays_service.aggregation.dialect import Dialect, dialect_of, early_dialect_of, read_dialect
 from plays_service.aggregation.engine import (
     ENGINES,
@@ -31,9 +32,12 @@ from plays_service.aggregation.summary import ERRORS_KEPT, Reading, Segment, Sou
 from plays_service.aggregation.transcode import EncodingError, Transcoder
 
 __all__ = [
+    "CALLS",
     "ENGINES",
     "ERRORS_KEPT",
     "PARTITIONS",
+    "CallError",
+    "CallWire",
     "CsvError",
     "DamagedFileError",
     "Dialect",

@@ -19,11 +19,19 @@ class FairQueue:
     """
 
     def __init__(self, slots: int) -> None:
-        self._free = slots
+        self._slots = slots
+        self._free = slots  # below 0 when there were more of them
         self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
 
     def __len__(self) -> int:
         return sum(len(calls) for calls in self._waiting.values())
+
+    def resize(self, slots: int) -> None:
+        """Let so many calls run at once from now on; those that run go on."""
+        more, self._slots = slots - self._slots, slots
+        self._free += min(more, 0)
+        for _ in range(more):
+            self._release()
 
     async def run(self, turn_of: Hashable, start: Callable[[], Awaitable[R]]) -> R:
         """Await ``start()`` when it is the turn of ``turn_of``.
@@ -41,7 +49,7 @@ class FairQueue:
             raise
 
     async def _acquire(self, turn_of: Hashable) -> None:
-        if self._free:
+        if self._free > 0:
             self._free -= 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -54,7 +62,7 @@ class FairQueue:
             raise
 
     def _release(self) -> None:
-        while self._waiting:
+        while self._waiting and self._free >= 0:
             turn_of, calls = self._waiting.popitem(last=False)
             turn = calls.popleft()
             if calls:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from plays_service.settings import Settings
 from plays_service.tasks.batcher import Batcher, Outcome, run_all
 from plays_service.tasks.current import context_of
 from plays_service.tasks.disk_budget import DISK_FULL, DiskBudget
+from plays_service.tasks.executor import Executor
 from plays_service.tasks.fair_queue import FairQueue
 from plays_service.tasks.growth import Growth
 from plays_service.tasks.pipeline import Pipeline, Progress
@@ -36,6 +38,8 @@ _CANCELLED: Final = "The task was cancelled"
 #: with fewer each costs more, with more others wait.
 _SHORT: Final = 512 << 10
 _SHORT_TOGETHER: Final = 16
+#: Calls under way for each worker elsewhere: one that it has, and one that is on its way to it.
+_CALLS_FOR_WORKER: Final = 2
 #: Seconds.
 _SAVE_AGAIN: Final = 1.0
 _SWEEP_AT_LEAST_EVERY: Final = 60.0
@@ -69,9 +73,8 @@ class TaskRunner:
         self.disk = DiskBudget(
             settings.data_dir, quota=settings.disk_quota, margin=settings.disk_margin
         )
-        limits = WorkerLimits(memory=settings.worker_memory, seconds=settings.segment_timeout)
-        self._pool = WorkerPool(settings.workers, settings.engine, limits, tries=settings.max_tries)
         self._queue = FairQueue(settings.workers)
+        self._executor = _make_executor(settings, self._queue)
         # Short calls go together, but for syncing: the disk does that together by itself.
         hops, most = (8, 1) if settings.fsync else (2, 32)
         self._disk = Batcher(_in_thread, hops=hops, most=most)
@@ -89,7 +92,7 @@ class TaskRunner:
             else:
                 self.disk.keep_input(task.id, input_size)
                 self._run_soon(task, None, input_size)
-        await self._pool.start()  # so that the first upload does not wait for a worker
+        await self._executor.start()  # so that the first upload does not wait for a worker
         _log.info("%d tasks on disk, %d to go on", len(self.registry), len(self._running))
         self._sweeper = asyncio.create_task(self._sweep())
 
@@ -107,7 +110,7 @@ class TaskRunner:
         running = [*self._running.values(), *(one.running for one in self._early.values())]
         for one in running:
             one.cancel()
-        await asyncio.gather(self._pool.close(seconds), *running, return_exceptions=True)
+        await asyncio.gather(self._executor.close(seconds), *running, return_exceptions=True)
 
     def begin(self, task: Task, size: int) -> None:
         """Run the pipeline on an input of which ``size`` bytes are on disk so far."""
@@ -209,12 +212,17 @@ class TaskRunner:
     @property
     def worker_restarts(self) -> int:
         """How often workers died and were replaced."""
-        return self._pool.restarts
+        return self._executor.restarts
 
     @property
     def workers_alive(self) -> int:
         """Workers that are there."""
-        return self._pool.alive
+        return self._executor.alive
+
+    @property
+    def workers_problem(self) -> str | None:
+        """Why tasks wait, where the service itself can do nothing about it."""
+        return self._executor.problem
 
     def _run_soon(self, task: Task, run: _PipelineRun | None, size: int) -> None:
         run = run or self._start_pipeline(task, size)
@@ -278,7 +286,7 @@ class TaskRunner:
 
         def start(function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
             begin()
-            return self._pool.call(function, *args)
+            return self._executor.call(function, *args)
 
         async def call(function: Callable[..., Any], *args: Any) -> Any:
             return await self._queue.run(task.id, partial(start, function, *args))
@@ -304,7 +312,7 @@ class TaskRunner:
 
     async def _call_short(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
         """Short calls of several tasks, which take one turn together."""
-        start = partial(self._pool.call, run_all, functions)
+        start = partial(self._executor.call, run_all, functions)
         outcomes: list[Outcome] = await self._queue.run("short calls", start)
         return outcomes
 
@@ -318,7 +326,7 @@ class TaskRunner:
             seed=task.seed,
             segment_size=self._settings.segment_size,
             memory=self._settings.worker_memory,
-            workers=self._settings.workers,
+            workers=self._executor.workers,
             fsync=self._settings.fsync,
         )
 
@@ -365,6 +373,17 @@ class TaskRunner:
                     except OSError as error:
                         _log.error("cannot remove expired task %s: %s", task.id, error)
             await asyncio.sleep(min(max(ttl / 10, 0.1), _SWEEP_AT_LEAST_EVERY))
+
+
+def _make_executor(settings: Settings, queue: FairQueue) -> Executor:
+    if settings.executor == "process":
+        limits = WorkerLimits(memory=settings.worker_memory, seconds=settings.segment_timeout)
+        return WorkerPool(settings.workers, settings.engine, limits, tries=settings.max_tries)
+    module = import_module("plays_service.tasks.celery_executor")  # nobody else has Celery
+    executor: Executor = module.CeleryExecutor(
+        settings, lambda workers: queue.resize(_CALLS_FOR_WORKER * workers)
+    )
+    return executor
 
 
 async def _in_thread(functions: Sequence[Callable[[], Any]]) -> list[Outcome]:

@@ -1,0 +1,340 @@
+"""Calls to Celery workers, which may be on any machine that has the data folder."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from uuid import uuid4
+
+from kombu import Connection, Consumer, Message, Queue
+from kombu.exceptions import OperationalError
+
+from plays_service import aggregation
+from plays_service.aggregation import CallError, CallWire
+from plays_service.settings import Settings
+from plays_service.tasks.batcher import Outcome, run_all
+from plays_service.tasks.celery_broker import PARKED, PARKED_CALLS, RUN_CALLS, TRIES, make_celery
+from plays_service.tasks.executor import WorkersChanged
+from plays_service.tasks.worker_pool import WorkerDiedError
+
+__all__ = ["CeleryExecutor"]
+
+_log = logging.getLogger(__name__)
+R = TypeVar("R")
+
+#: Seconds.
+_CONNECT_AGAIN: Final = 0.5
+_LOOK_AROUND: Final = 5.0  #: between two counts of the workers
+_WAIT_FOR_WORKERS: Final = 1.0  #: that they have to answer
+_CONFIRMED_WITHIN: Final = 30  #: what the broker has to take a message
+#: Messages that are sent at the same time: each waits for the broker's disk.
+_SENDERS: Final = 4
+#: Milliseconds that the broker keeps the answers for a service that is away.
+_KEEP_ANSWERS: Final = 3600 * 1000
+
+
+class _LostError(RuntimeError):
+    """A call's worker was lost, so many times."""
+
+    def __init__(self, how: str, times: int = 1) -> None:
+        super().__init__(how)
+        self.times = times
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A message with calls, until it is answered."""
+
+    calls: Sequence[dict[str, Any]]
+    growing: Path | None  #: the input that is still being written
+    answer: Future[list[dict[str, Any]]]
+    outages: int = -1  #: that there had been when it was sent last
+
+
+class CeleryExecutor(Executor):
+    """Sends calls to workers through the broker, and takes their answers.
+
+    A call is answered once, however often it is sent, delivered or run: the first answer counts.
+    It is sent again where the broker has lost it, or its worker was lost and it has tries left.
+    While the broker is away, calls wait. Nothing here blocks the event loop: there are threads for
+    sending, for the answers, and for counting the workers.
+    """
+
+    def __init__(self, settings: Settings, changed: WorkersChanged) -> None:
+        self.workers = settings.workers
+        self.alive = 0
+        self.restarts = 0
+        self._changed = changed
+        self._tries = settings.max_tries
+        self._wire = CallWire(settings.data_dir.absolute())
+        self._app = make_celery(settings, max_retries=0, read_timeout=_CONFIRMED_WITHIN)
+        self._replies = Queue(
+            f"plays.replies.{uuid4()}", PARKED, queue_arguments={"x-expires": _KEEP_ANSWERS}
+        )
+        self._sent: dict[str, _Sent] = {}
+        self._outages = 0
+        self._connected = threading.Event()
+        self._closing = threading.Event()
+        self._senders = ThreadPoolExecutor(_SENDERS, "celery send")
+        self._threads = (
+            threading.Thread(target=self._listen, name="celery answers", daemon=True),
+            threading.Thread(target=self._look_around, name="celery workers", daemon=True),
+        )
+        connection = self._app.connection_for_read()
+        self._errors = (
+            OperationalError, *connection.connection_errors, *connection.channel_errors,
+        )  # fmt: skip
+
+    @property
+    def problem(self) -> str | None:
+        """Why calls wait, where it is not for want of free workers."""
+        if not self._connected.is_set():
+            return "the broker cannot be reached; tasks are kept, and go on when it is back"
+        if not self.alive:
+            return "no worker is there; tasks are kept, and go on when one comes"
+        return None
+
+    async def start(self) -> None:
+        """Begin to connect; calls may come from now on."""
+        self._loop = asyncio.get_running_loop()
+        for thread in self._threads:
+            thread.start()
+
+    async def call(self, function: Callable[..., R], *args: Any) -> R:
+        """The result of ``function(*args)`` in a worker.
+
+        Raises what the function raises, and `WorkerDiedError`.
+        """
+        tries = 0
+        while True:
+            try:
+                result: R = await asyncio.wrap_future(self.submit(function, *args))
+            except _LostError as lost:
+                tries += lost.times
+                self.restarts += lost.times
+                _log.warning("a call: its worker %s; try %d", lost, tries)
+                if tries >= self._tries:
+                    raise WorkerDiedError(f"its worker {lost}, {tries} times in a row") from None
+            else:
+                return result
+
+    def submit(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
+        """Send a call, or those of `run_all` in one message; its result, some time.
+
+        Raises `ValueError` where the call cannot travel.
+        """
+        function = partial(function, *args, **kwargs)
+        answer: Future[list[dict[str, Any]]] = Future()
+        answer.set_running_or_notify_cancel()  # it cannot be called back
+        result: Future[R] = Future()
+        if function.func is run_all:
+            calls = [self._wire.call_to_json(one) for one in function.args[0]]
+            read: Callable[..., Any] = self._read_all
+        else:
+            calls = [self._wire.call_to_json(function)]
+            read = self._read_one
+        answer.add_done_callback(partial(_pass_on, read, result))
+        call_id = str(uuid4())
+        self._sent[call_id] = _Sent(calls, _growing_input(function), answer)
+        self._send_soon(call_id)
+        return result
+
+    async def close(self, seconds: float | None = None) -> None:
+        """End when the calls under way are answered, or after so many seconds."""
+        answers = [asyncio.wrap_future(sent.answer) for sent in tuple(self._sent.values())]
+        if answers and self._connected.is_set():
+            await asyncio.wait(answers, timeout=seconds)
+        self._closing.set()
+        self._connected.set()  # nobody waits for it any more
+        for call_id in tuple(self._sent):
+            self._fail(call_id, WorkerDiedError("the service is being ended"))
+        await asyncio.to_thread(self._join)
+
+    def _join(self) -> None:
+        self._senders.shutdown(cancel_futures=True)
+        for thread in self._threads:
+            thread.join()
+        self._app.close()
+
+    # ---- Sending ----
+
+    def _send_soon(self, call_id: str) -> None:
+        if not self._closing.is_set():
+            self._senders.submit(self._send, call_id)
+
+    def _send(self, call_id: str) -> None:
+        self._connected.wait()
+        sent = self._sent.get(call_id)
+        if sent is None or self._closing.is_set():
+            return
+        try:
+            if sent.growing is not None:
+                _flush(sent.growing)
+            sent.outages = self._outages
+            self._app.send_task(
+                RUN_CALLS,
+                (sent.calls,),
+                task_id=call_id,
+                reply_to=self._replies.name,
+                headers={TRIES: self._tries},
+                retry=False,
+            )
+        except self._errors as error:
+            _log.info("cannot send a call, will try again: %s", error)
+            self._closing.wait(_CONNECT_AGAIN)
+            self._send_soon(call_id)
+        except Exception as error:
+            self._fail(call_id, error)
+
+    # ---- Answers ----
+
+    def _listen(self) -> None:
+        while not self._closing.is_set():
+            try:
+                with self._app.connection_for_read() as connection:
+                    connection.connect()
+                    self._take_answers(connection)
+            except self._errors as error:
+                self._lose_connection(error)
+                self._closing.wait(_CONNECT_AGAIN)
+
+    def _lose_connection(self, error: Exception) -> None:
+        if self._connected.is_set() or not self._outages:
+            _log.error("the broker cannot be reached, will try again: %s", error)
+            self._outages += 1
+        if not self._closing.is_set():
+            self._connected.clear()
+
+    def _take_answers(self, connection: Connection) -> None:
+        kept = self._declare(connection)
+        with Consumer(
+            connection.default_channel, [self._replies], callbacks=[self._take], accept=["json"]
+        ):
+            _log.info("the broker is reached")
+            self._connected.set()
+            if not kept:
+                for call_id in tuple(self._sent):
+                    self._send_soon(call_id)
+            while not self._closing.is_set():
+                with suppress(TimeoutError):
+                    connection.drain_events(timeout=1)
+                connection.heartbeat_check()
+
+    def _declare(self, connection: Connection) -> bool:
+        """Make the queues; whether the broker still had what was sent before."""
+        channel = connection.default_channel
+        PARKED_CALLS(channel).declare()
+        for queue in self._app.amqp.queues.values():
+            queue(channel).declare()
+        try:
+            with connection.channel() as trial:
+                self._replies(trial).queue_declare(passive=True)
+        except connection.channel_errors:
+            self._replies(channel).declare()
+            return False
+        return True
+
+    def _take(self, body: Any, message: Message) -> None:
+        try:
+            if "x-death" in message.headers:
+                self._take_parked(message.headers["id"])
+            else:
+                self._take_answer(body)
+        except Exception:
+            _log.exception("an answer that is none")
+        message.ack()
+
+    def _take_answer(self, body: Mapping[str, Any]) -> None:
+        call_id, status, told = body["task_id"], body["status"], body["result"]
+        if status == "SUCCESS":
+            if (sent := self._sent.pop(call_id, None)) is not None:
+                sent.answer.set_result(told)
+        elif status == "FAILURE":
+            kind = told["exc_type"]
+            if kind == "Reject":
+                self._take_parked(call_id)
+            elif kind == "TimeLimitExceeded":
+                self._fail(call_id, _LostError("took longer than PLAYS_SEGMENT_TIMEOUT"))
+            else:
+                self._fail(call_id, CallError(f"{kind}: {told['exc_message']}"))
+        elif status == "REVOKED":
+            self._fail(call_id, _LostError("was ended"))
+
+    def _take_parked(self, call_id: str) -> None:
+        """A call was delivered too often: for the fault of its own, or of the broker."""
+        sent = self._sent.get(call_id)
+        if sent is None:
+            return
+        if sent.outages != self._outages:
+            self._send_soon(call_id)
+        else:
+            self._fail(call_id, _LostError("died (killed, or out of memory)", self._tries))
+
+    def _fail(self, call_id: str, error: Exception) -> None:
+        if (sent := self._sent.pop(call_id, None)) is not None:
+            sent.answer.set_exception(error)
+
+    def _read_one(self, outcomes: Sequence[Mapping[str, Any]]) -> Any:
+        return self._wire.result_of(outcomes[0])
+
+    def _read_all(self, outcomes: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+        return run_all([partial(self._wire.result_of, outcome) for outcome in outcomes])
+
+    # ---- Workers ----
+
+    def _look_around(self) -> None:
+        """Count the workers, again and again."""
+        while not self._closing.is_set():
+            try:
+                self._count(self._app.control.inspect(timeout=_WAIT_FOR_WORKERS).stats() or {})
+            except self._errors:
+                self._count({})
+            self._closing.wait(_LOOK_AROUND if self.alive else _CONNECT_AGAIN)
+
+    def _count(self, stats: Mapping[str, Any]) -> None:
+        self.alive = sum(one["pool"]["max-concurrency"] for one in stats.values())
+        if self.alive not in (0, self.workers):
+            self.workers = self.alive
+            _log.info("%d workers on %d machines", self.alive, len(stats))
+            self._loop.call_soon_threadsafe(self._changed, self.workers)
+
+
+def _pass_on(
+    read: Callable[[Any], Any], result: Future[Any], answer: Future[list[dict[str, Any]]]
+) -> None:
+    try:
+        result.set_result(read(answer.result()))
+    except Exception as error:
+        result.set_exception(error)
+
+
+def _growing_input(call: partial[Any]) -> Path | None:
+    """The input that a call reads while it is still being written."""
+    if call.func is aggregation.early_dialect_of:
+        path: Path = call.args[0]
+        return path
+    if call.func is aggregation.aggregate_segment and call.args[1].growing:
+        source: aggregation.Source = call.args[0]
+        return source.path
+    return None
+
+
+def _flush(path: Path) -> None:
+    """Let other machines see all that was written: a file that stays open need not show it.
+
+    NFS promises only that whoever opens a file sees what was synced, or closed, before.
+    """
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
