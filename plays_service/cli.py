@@ -146,7 +146,8 @@ def worker(**flags: str | None) -> None:
         from plays_service.celery_app import app
     except ImportError as error:
         raise click.ClickException(f"{error}; install plays-service[celery]") from error
-    app.worker_main(["worker", "--without-gossip", "--without-mingle"])
+    name = f"--hostname=plays-{os.getpid()}@%h"
+    app.worker_main(["worker", name, "--without-gossip", "--without-mingle"])
 
 
 @main.command()

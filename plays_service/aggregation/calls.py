@@ -8,6 +8,7 @@ an object with one key, its kind: ``{"path": "tasks/…"}``.
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -58,7 +59,7 @@ _WITH_JSON: Final = MappingProxyType(
 
 
 class CallError(RuntimeError):
-    """What went wrong in a worker, where no better name for it travels."""
+    """Something else went wrong in a worker; its log says what."""
 
 
 class CallWire:
@@ -141,8 +142,10 @@ def _error_to_json(error: Exception) -> dict[str, Any]:
         return {"memory": None}
     if isinstance(error, OSError):
         return {"os": [error.errno, error.strerror or str(error)]}
-    _log.error("a call failed", exc_info=error)
-    return {"other": f"{type(error).__name__}: {error}"}
+    # its text may quote what a client has sent
+    kind, frames = type(error).__name__, traceback.format_tb(error.__traceback__)
+    _log.error("a call failed: %s\n%s", kind, "".join(frames))
+    return {"other": kind}
 
 
 def _error_from_json(fields: Mapping[str, Any]) -> Exception:

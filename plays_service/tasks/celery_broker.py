@@ -43,7 +43,7 @@ def make_celery(settings: Settings, **transport_options: Any) -> Celery:
     """The Celery application of a service or a worker."""
     calls = Queue(
         "plays.calls",
-        Exchange("plays.calls"),
+        Exchange("plays.calls", type="topic"),
         routing_key="plays.calls",
         queue_arguments={
             "x-queue-type": "quorum",

@@ -6,13 +6,14 @@ import asyncio
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import uuid4
 
 from kombu import Connection, Consumer, Message, Queue
@@ -26,15 +27,19 @@ from plays_service.tasks.celery_broker import PARKED, PARKED_CALLS, RUN_CALLS, T
 from plays_service.tasks.executor import WorkersChanged
 from plays_service.tasks.worker_pool import WorkerDiedError
 
+if TYPE_CHECKING:
+    from kombu.transport.base import StdChannel as Channel
+
 __all__ = ["CeleryExecutor"]
 
 _log = logging.getLogger(__name__)
 R = TypeVar("R")
 
+_ENDING: Final = "the workers are being ended"
 #: Seconds.
 _CONNECT_AGAIN: Final = 0.5
-_LOOK_AROUND: Final = 5.0  #: between two counts of the workers
-_WAIT_FOR_WORKERS: Final = 1.0  #: that they have to answer
+_COUNT_AGAIN: Final = 1.0  #: between two counts of the workers
+_LISTEN: Final = 0.2  #: for answers, before anything else is looked at
 _CONFIRMED_WITHIN: Final = 30  #: what the broker has to take a message
 #: Messages that are sent at the same time: each waits for the broker's disk.
 _SENDERS: Final = 4
@@ -66,7 +71,7 @@ class CeleryExecutor(Executor):
     A call is answered once, however often it is sent, delivered or run: the first answer counts.
     It is sent again where the broker has lost it, or its worker was lost and it has tries left.
     While the broker is away, calls wait. Nothing here blocks the event loop: there are threads for
-    sending, for the answers, and for counting the workers.
+    sending, and one for the answers.
     """
 
     def __init__(self, settings: Settings, changed: WorkersChanged) -> None:
@@ -74,21 +79,20 @@ class CeleryExecutor(Executor):
         self.alive = 0
         self.restarts = 0
         self._changed = changed
+        self._processes = settings.workers
         self._tries = settings.max_tries
         self._wire = CallWire(settings.data_dir.absolute())
         self._app = make_celery(settings, max_retries=0, read_timeout=_CONFIRMED_WITHIN)
         self._replies = Queue(
             f"plays.replies.{uuid4()}", PARKED, queue_arguments={"x-expires": _KEEP_ANSWERS}
         )
+        (self._calls,) = self._app.amqp.queues.values()
         self._sent: dict[str, _Sent] = {}
         self._outages = 0
         self._connected = threading.Event()
         self._closing = threading.Event()
         self._senders = ThreadPoolExecutor(_SENDERS, "celery send")
-        self._threads = (
-            threading.Thread(target=self._listen, name="celery answers", daemon=True),
-            threading.Thread(target=self._look_around, name="celery workers", daemon=True),
-        )
+        self._listener = threading.Thread(target=self._listen, name="celery answers", daemon=True)
         connection = self._app.connection_for_read()
         self._errors = (
             OperationalError, *connection.connection_errors, *connection.channel_errors,
@@ -106,8 +110,7 @@ class CeleryExecutor(Executor):
     async def start(self) -> None:
         """Begin to connect; calls may come from now on."""
         self._loop = asyncio.get_running_loop()
-        for thread in self._threads:
-            thread.start()
+        self._listener.start()
 
     async def call(self, function: Callable[..., R], *args: Any) -> R:
         """The result of ``function(*args)`` in a worker.
@@ -155,21 +158,23 @@ class CeleryExecutor(Executor):
             await asyncio.wait(answers, timeout=seconds)
         self._closing.set()
         self._connected.set()  # nobody waits for it any more
+        self._senders.shutdown(wait=False, cancel_futures=True)
         for call_id in tuple(self._sent):
-            self._fail(call_id, WorkerDiedError("the service is being ended"))
+            self._fail(call_id, WorkerDiedError(_ENDING))
         await asyncio.to_thread(self._join)
 
     def _join(self) -> None:
-        self._senders.shutdown(cancel_futures=True)
-        for thread in self._threads:
-            thread.join()
+        self._senders.shutdown()
+        self._listener.join()
         self._app.close()
 
     # ---- Sending ----
 
     def _send_soon(self, call_id: str) -> None:
-        if not self._closing.is_set():
+        try:
             self._senders.submit(self._send, call_id)
+        except RuntimeError:  # it has been shut down
+            self._fail(call_id, WorkerDiedError(_ENDING))
 
     def _send(self, call_id: str) -> None:
         self._connected.wait()
@@ -203,7 +208,7 @@ class CeleryExecutor(Executor):
                 with self._app.connection_for_read() as connection:
                     connection.connect()
                     self._take_answers(connection)
-            except self._errors as error:
+            except Exception as error:  # whatever it is, another connection may help
                 self._lose_connection(error)
                 self._closing.wait(_CONNECT_AGAIN)
 
@@ -215,26 +220,28 @@ class CeleryExecutor(Executor):
             self._connected.clear()
 
     def _take_answers(self, connection: Connection) -> None:
-        kept = self._declare(connection)
-        with Consumer(
-            connection.default_channel, [self._replies], callbacks=[self._take], accept=["json"]
-        ):
+        kept, channel = self._declare(connection), connection.default_channel
+        with Consumer(channel, [self._replies], callbacks=[self._take], accept=["json"]):
             _log.info("the broker is reached")
+            self._count_workers(channel)
             self._connected.set()
             if not kept:
                 for call_id in tuple(self._sent):
                     self._send_soon(call_id)
+            counted = time.monotonic()
             while not self._closing.is_set():
                 with suppress(TimeoutError):
-                    connection.drain_events(timeout=1)
+                    connection.drain_events(timeout=_LISTEN)
                 connection.heartbeat_check()
+                if time.monotonic() > counted + _COUNT_AGAIN:
+                    self._count_workers(channel)
+                    counted = time.monotonic()
 
     def _declare(self, connection: Connection) -> bool:
         """Make the queues; whether the broker still had what was sent before."""
         channel = connection.default_channel
         PARKED_CALLS(channel).declare()
-        for queue in self._app.amqp.queues.values():
-            queue(channel).declare()
+        self._calls(channel).declare()
         try:
             with connection.channel() as trial:
                 self._replies(trial).queue_declare(passive=True)
@@ -291,20 +298,13 @@ class CeleryExecutor(Executor):
 
     # ---- Workers ----
 
-    def _look_around(self) -> None:
-        """Count the workers, again and again."""
-        while not self._closing.is_set():
-            try:
-                self._count(self._app.control.inspect(timeout=_WAIT_FOR_WORKERS).stats() or {})
-            except self._errors:
-                self._count({})
-            self._closing.wait(_LOOK_AROUND if self.alive else _CONNECT_AGAIN)
-
-    def _count(self, stats: Mapping[str, Any]) -> None:
-        self.alive = sum(one["pool"]["max-concurrency"] for one in stats.values())
+    def _count_workers(self, channel: Channel) -> None:
+        """Take each worker to have as many processes as the setting for this service says."""
+        consumers = self._calls(channel).queue_declare(passive=True).consumer_count
+        self.alive = consumers * self._processes
         if self.alive not in (0, self.workers):
             self.workers = self.alive
-            _log.info("%d workers on %d machines", self.alive, len(stats))
+            _log.info("%d Celery workers are there", consumers)
             self._loop.call_soon_threadsafe(self._changed, self.workers)
 
 

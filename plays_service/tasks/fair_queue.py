@@ -46,6 +46,8 @@ class FairQueue:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
             await asyncio.wait([running])
+            if not running.cancelled():
+                running.exception()  # or it would be logged that nobody has asked for it
             raise
 
     async def _acquire(self, turn_of: Hashable) -> None:

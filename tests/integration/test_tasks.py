@@ -12,7 +12,8 @@ from uuid import uuid4
 import pytest
 
 from plays_service.api import RUNNER
-from plays_service.tasks import CURRENT_TASK, State, Task, TaskStore, WorkerPool
+from plays_service.tasks import CURRENT_TASK, State, Task, TaskStore
+from plays_service.tasks.executor import Executor
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
 from tests.integration.conftest import (
     Gate,
@@ -274,15 +275,16 @@ async def test_what_is_done_for_a_task_is_logged_with_its_id_after_a_restart_too
     await gate.arrived.wait()
     await service.stop()
     seen = set()
-    call = WorkerPool.call
+    executor = type(service.runner._executor)
+    call = executor.call
 
-    async def noted(self: WorkerPool, function: Callable[..., Any], *args: Any) -> Any:
+    async def noted(self: Executor, function: Callable[..., Any], *args: Any) -> Any:
         seen.add(CURRENT_TASK.get())
         return await call(self, function, *args)
 
     gate.close()
     service = await start_service(**SMALL_SEGMENTS)
-    monkeypatch.setattr(WorkerPool, "call", noted)
+    monkeypatch.setattr(executor, "call", noted)
     gate.open()
     await service.result(task_id)
     assert {str(one) for one in seen} == {task_id}
