@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from plays_service.api.context import RUNNER, task_of
+from plays_service.api.errors import ApiError
 from plays_service.api.health import no_room
 from plays_service.tasks import State, Task
 
@@ -29,6 +30,10 @@ async def delete_task(request: web.Request) -> web.Response:
         if await runner.cancel(task):
             return web.json_response(describe(task))
         await runner.remove(task)
+    except TimeoutError:
+        raise ApiError(
+            503, "The replica that has the task does not answer; try again", {"Retry-After": "5"}
+        ) from None
     except OSError as error:
         raise no_room(error) from error
     return web.Response(status=204)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -22,6 +23,7 @@ from plays_service.tasks.fair_queue import FairQueue
 from plays_service.tasks.growth import Growth
 from plays_service.tasks.pipeline import Pipeline, Progress
 from plays_service.tasks.registry import TaskRegistry
+from plays_service.tasks.sharing import Sharing
 from plays_service.tasks.stats import Stats
 from plays_service.tasks.store import TaskStore
 from plays_service.tasks.task import State, Task
@@ -82,19 +84,21 @@ class TaskRunner:
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._early: dict[UUID, _PipelineRun] = {}  # of tasks that are to be
         self._sweeper: asyncio.Task[None] | None = None
+        self._sharing = Sharing(self, store.replicas) if store.replicas is not None else None
 
     async def start(self) -> None:
         """Take up the tasks on disk: ended ones are known again, the others go on."""
         for task, input_size, result_size in await asyncio.to_thread(self._load):
-            self.registry.add(task)
             if task.has_ended:
+                self.registry.add(task)
                 self.disk.keep(task.id, result_size)
             else:
-                self.disk.keep_input(task.id, input_size)
-                self._run_soon(task, None, input_size)
+                self.resume(task, input_size)
         await self._executor.start()  # so that the first upload does not wait for a worker
         _log.info("%d tasks on disk, %d to go on", len(self.registry), len(self._running))
         self._sweeper = asyncio.create_task(self._sweep())
+        if self._sharing is not None:
+            self._sharing.start()
 
     def _load(self) -> list[tuple[Task, int, int]]:
         store = self.store
@@ -107,10 +111,25 @@ class TaskRunner:
         """
         if self._sweeper is not None:
             self._sweeper.cancel()
+        if self._sharing is not None:
+            self._sharing.stop()
         running = [*self._running.values(), *(one.running for one in self._early.values())]
         for one in running:
             one.cancel()
         await asyncio.gather(self._executor.close(seconds), *running, return_exceptions=True)
+
+    def resume(self, task: Task, size: int) -> None:
+        """Run a task that is on disk, with an input of so many bytes."""
+        self.registry.add(task)
+        self.disk.keep_input(task.id, size)
+        self._run_soon(task, None, size)
+
+    async def find(self, task_id: UUID) -> Task | None:
+        """The task, whichever replica has it; None where it is unknown or expired."""
+        task = self.registry.get(task_id)
+        if task is None and self._sharing is not None:
+            task = await self._sharing.find(task_id)
+        return task
 
     def begin(self, task: Task, size: int) -> None:
         """Run the pipeline on an input of which ``size`` bytes are on disk so far."""
@@ -146,6 +165,7 @@ class TaskRunner:
             task.ended.set()
             _log.info("task %s: %s", task.id, task.state)
             await asyncio.to_thread(self.store.clean, task)
+            self._hand_over(task)
             return
         self._run_soon(task, early, size)
 
@@ -171,7 +191,7 @@ class TaskRunner:
         Most tasks end before anyone asks whether they have started: only those that are asked for
         pay for the mark that lets it survive a crash. Raises `OSError`.
         """
-        if task.state is not State.PENDING or task.started is None:
+        if task.state is not State.PENDING or task.started is None or self._is_elsewhere(task):
             return
         async with task.ending:  # a mark that came after the end would never be deleted
             if task.state is State.PENDING:
@@ -182,8 +202,11 @@ class TaskRunner:
     async def cancel(self, task: Task) -> bool:
         """End a task as REVOKED; False where it has ended already. Raises `OSError`.
 
-        Work under way ends with its segment.
+        Work under way ends with its segment. Raises `TimeoutError` where another replica has the
+        task, and does not react.
         """
+        if self._sharing is not None and self._is_elsewhere(task):
+            return await self._sharing.cancel(task)
         revoked = await self._end(task, State.REVOKED, _CANCELLED, self.store.save)
         if revoked and (running := self._running.get(task.id)) is not None:
             running.cancel()
@@ -194,9 +217,10 @@ class TaskRunner:
         running = self._running.get(task.id)
         if running is not None:  # its last calls still write into its folder
             await asyncio.gather(running, return_exceptions=True)
-        if self.registry.get(task.id) is task:
+        if self.registry.get(task.id) is task or self._sharing is not None:
             self.registry.remove(task)
-            await asyncio.to_thread(self.store.remove, task)
+            with suppress(FileNotFoundError):  # another replica was faster
+                await asyncio.to_thread(self.store.remove, task)
             self.disk.release(task.id)
 
     @property
@@ -231,7 +255,20 @@ class TaskRunner:
             self._run(task, run.running), name=f"task {task.id}", context=context_of(task.id)
         )
         self._running[task.id] = running
-        running.add_done_callback(lambda _: self._running.pop(task.id, None))
+        running.add_done_callback(lambda _: self._forget_run(task))
+
+    def _forget_run(self, task: Task) -> None:
+        self._running.pop(task.id, None)
+        if task.has_ended:
+            self._hand_over(task)
+
+    def _hand_over(self, task: Task) -> None:
+        if self._sharing is not None:
+            self._sharing.hand_over(task)
+
+    def _is_elsewhere(self, task: Task) -> bool:
+        """Whether another replica has the task, or all have."""
+        return self._sharing is not None and self.registry.get(task.id) is not task
 
     async def _run(self, task: Task, pipeline: asyncio.Task[Summary]) -> None:
         try:
@@ -366,13 +403,17 @@ class TaskRunner:
         """Remove what has expired, again and again."""
         ttl = self._settings.result_ttl
         while True:
-            for task in self.registry:
-                if task.finished is not None and task.finished + ttl < time.time():
-                    try:
-                        await self.remove(task)
-                    except OSError as error:
-                        _log.error("cannot remove expired task %s: %s", task.id, error)
+            for task in await self._expired(ttl):
+                try:
+                    await self.remove(task)
+                except OSError as error:
+                    _log.error("cannot remove expired task %s: %s", task.id, error)
             await asyncio.sleep(min(max(ttl / 10, 0.1), _SWEEP_AT_LEAST_EVERY))
+
+    async def _expired(self, ttl: float) -> list[Task]:
+        if self._sharing is not None:
+            return await self._sharing.expired(ttl)
+        return [one for one in self.registry if (one.finished or time.time()) + ttl < time.time()]
 
 
 def _make_executor(settings: Settings, queue: FairQueue) -> Executor:

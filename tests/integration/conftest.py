@@ -29,7 +29,7 @@ ENDED: Final = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
 PENDING_BODY: Final = b'{"state": "PENDING", "message": "None"}'
 MIB: Final = 1 << 20
 #: What a data folder has besides its tasks.
-_FRAME: Final = frozenset({"boot", "lock", "tasks", "trash"})
+_FRAME: Final = frozenset({"boot", "lock", "replicas", "tasks", "trash"})
 #: Modules whose tests hold whatever the executor is.
 _FOR_ALL_EXECUTORS: Final = frozenset(
     {"test_packed", "test_process_csv", "test_result", "test_tasks"}

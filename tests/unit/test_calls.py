@@ -74,7 +74,7 @@ def test_a_path_leads_nowhere_else(text: str, tmp_path: Path) -> None:
     (tmp_path / "input.csv").write_bytes(b"Song,Date,Number of Plays\n")
     wire = CallWire(tmp_path / "data")
     outcome = wire.run({"name": "dialect_of", "args": [{"path": text}], "named": {}})
-    with pytest.raises(CallError, match="^ValueError$"):
+    with pytest.raises(CallError, match=r"^ValueError$"):
         wire.result_of(outcome)
 
 
@@ -127,7 +127,7 @@ def test_other_errors_tell_their_kind_alone(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("plays_service.aggregation.calls.CALLS", {"fail": fail})
     wire = CallWire(ROOT)
     outcome = wire.run({"name": "fail", "args": [], "named": {}})
-    with pytest.raises(CallError, match="^ZeroDivisionError$"):
+    with pytest.raises(CallError, match=r"^ZeroDivisionError$"):
         wire.result_of(outcome)
 
 
