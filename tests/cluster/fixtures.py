@@ -35,11 +35,16 @@ class SharedWorker:
 
     def work_in(self, data_dir: Path) -> None:
         """Be there, and work in that data folder from now on."""
+        if self._worker is None:
+            self._point_to(self._link.with_name("nowhere"))  # tests' folders do not last
+            self._worker = Worker(self._link, self._broker.url, workers=1)
+            self._worker.await_ready()
+        self._point_to(data_dir)
+
+    def _point_to(self, data_dir: Path) -> None:
         (data_dir / "tasks").mkdir(parents=True, exist_ok=True)
         self._link.unlink(missing_ok=True)
         self._link.symlink_to(data_dir)
-        if self._worker is None:
-            self._worker = Worker(self._link, self._broker.url, workers=1)
 
     def kill(self) -> None:
         """Be there no more, until a test wants it again."""

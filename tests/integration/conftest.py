@@ -146,8 +146,12 @@ class StartService(Protocol):
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """What the API promises, it promises with every executor."""
-    if metafunc.module.__name__.rpartition(".")[2] in _FOR_ALL_EXECUTORS:
+    """What the API promises, it promises with every executor.
+
+    What a test with a gate shows happens before any executor.
+    """
+    module = metafunc.module.__name__.rpartition(".")[2]
+    if module in _FOR_ALL_EXECUTORS and "gate" not in metafunc.fixturenames:
         metafunc.parametrize("executor_settings", ["process", "celery"], indirect=True)
 
 
