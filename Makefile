@@ -15,7 +15,7 @@ INSTALL_INPUTS := setup.cfg setup.py pyproject.toml $(wildcard plays_service/*/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test sanitize fuzz crash lint types format bench-aggregate bench-service dist dist-test release audit image image-test clean
+.PHONY: help run test coverage sanitize fuzz crash faults mutate schemathesis soak lint types format bench-aggregate bench-service dist dist-test release audit image image-test browser-large clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' Makefile | expand -t 18
@@ -23,14 +23,18 @@ help: ## List the commands
 run: $(VENV)/.run ## Start the service on port 8000, with its data in ./data
 	@exec $(BIN)/plays-service serve $(ARGS)
 
-test: $(VENV)/.test ## Run the whole test suite and report its coverage
+test: $(VENV)/.test ## Run the whole test suite
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
+
+coverage: $(VENV)/.test ## Run it more slowly, and report how much of the code it reaches
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --cov --cov-report=term $(ARGS)
 
 # A copy, so that no build gets into another's way: objects of other limits would be taken again.
 # ASan does not know what Python leaks.
 SANITIZED := build/sanitized
 SANITIZED_TESTS := $(addprefix tests/unit/test_,kernel.py \
-    $(if $(SANITIZE_TINY),,csv_contract.py csv_property.py csv_splits.py groupfile.py))
+    $(if $(SANITIZE_TINY),,csv_contract.py csv_property.py csv_splits.py groupfile.py kernel_rows.py \
+    result_summary.py views.py))
 sanitize: $(VENV)/.test ## Run the aggregation's tests with AddressSanitizer and UBSan (SANITIZE_TINY=1: tiny limits)
 	@rm -rf $(SANITIZED) && mkdir -p $(SANITIZED)/source && cp -r tests pyproject.toml $(SANITIZED)
 	@cp -r plays_service setup.py setup.cfg pyproject.toml README.md LICENSE $(SANITIZED)/source
@@ -49,6 +53,25 @@ KILLS ?= 500
 SEED ?= 1
 crash: $(VENV)/.test ## Kill the service and its workers again and again, and see that nothing is lost (KILLS=500 SEED=1)
 	$(BIN)/python -m tests.crash.campaign --kills $(KILLS) --seed $(SEED)
+
+COUNT ?= 10000
+mutate: $(VENV)/.test ## Send damaged uploads to a real server: COUNT=10000 CSVs, and as many forms (SEED=1)
+	MUTATIONS=$(COUNT) MUTATION_SEED=$(SEED) $(BIN)/python -m pytest tests/mutation \
+	    --timeout=0 --log-cli-level=INFO $(ARGS)
+
+EXAMPLES ?= 500
+schemathesis: $(VENV)/.test ## Look for requests that are not answered as /openapi.json says (EXAMPLES=500 a call, SEED=1)
+	SCHEMATHESIS_EXAMPLES=$(EXAMPLES) SCHEMATHESIS_SEED=$(SEED) $(BIN)/python -m pytest \
+	    tests/schemathesis --timeout=0 $(ARGS)
+
+# Most of the time they wait for the service to try again, so more run at once than there are cores.
+faults: $(VENV)/.test ## Let every single operation on the disk fail, in every way
+	PLAYS_TEST_FAULTS=all $(BIN)/python -m pytest --numprocesses=6 --timeout=3600 \
+	    -o log_cli=true -o log_cli_level=info tests/faults $(ARGS)
+
+MINUTES ?= 30
+soak: $(VENV)/.test ## Mixed load with kills; what it takes must stay flat (MINUTES=30): build/soak
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(ARGS)
 
 lint: $(VENV)/.lint ## Check the code's style
 	$(BIN)/ruff check
@@ -83,6 +106,9 @@ audit: $(VENV)/.dist ## Look for known vulnerabilities in what the service depen
 
 image-test: $(VENV)/.test ## Build the image and try it in real containers (needs a Docker engine)
 	$(BIN)/python -m pytest --numprocesses=0 tests/image/check_image.py $(ARGS)
+
+browser-large: $(VENV)/.test ## Upload 1 GiB through the page and watch the browser's memory (needs Chromium)
+	$(BIN)/python -m pytest tests/browser/check_large.py $(ARGS)
 
 image: ## Build the Docker image
 	$(DOCKER) build --tag $(IMAGE) \

@@ -14,6 +14,7 @@ from plays_service import __version__
 from plays_service.aggregation import use_engine
 from plays_service.api import (
     METRICS,
+    READER,
     RUNNER,
     SETTINGS,
     STOPPING,
@@ -30,7 +31,7 @@ from plays_service.api import (
 )
 from plays_service.logs import log_loop_error
 from plays_service.settings import Settings
-from plays_service.tasks import TaskRunner, TaskStore
+from plays_service.tasks import ResultReader, TaskRunner, TaskStore
 from plays_service.tls import Certificate
 from plays_service.tokens import TokenFile
 
@@ -100,9 +101,12 @@ async def _run_tasks(app: web.Application) -> AsyncIterator[None]:
     await asyncio.to_thread(store.open)
     try:
         app[RUNNER] = TaskRunner(store, settings)
+        app[READER] = ResultReader(
+            app[RUNNER], workers=settings.workers, memory=settings.worker_memory
+        )
         await app[RUNNER].start()
         yield
-        await app[RUNNER].stop(settings.stop_timeout)
+        await asyncio.gather(app[READER].stop(), app[RUNNER].stop(settings.stop_timeout))
     finally:
         store.close()
 

@@ -12,6 +12,7 @@ def aggregate_segment(
     start: int,
     end: int,
     rough: bool,
+    base: int,
     dialect: _Dialect,
     skip_errors: bool,
     seed: int,
@@ -41,6 +42,28 @@ def merge_partitions(
 def write_ranges(
     runs: tuple[bytes, ...], first: int, last: int, output: bytes, offset: int
 ) -> None: ...
+def build_view(
+    result: bytes,
+    start: int,
+    output: bytes,
+    head_size: int,
+    scratch: bytes,
+    step: int,
+    width: int,
+    sort: int,
+    descending: bool,
+    memory: int,
+    needle: bytes,
+    first_date: int,
+    last_date: int,
+    folds: bytes,
+) -> int: ...
+def summarize(
+    result: bytes, start: int, seed: int, memory: int, most_periods: int
+) -> tuple[
+    int, int, int, bytes, int, int, int, list[tuple[int, bytes]], list[tuple[bytes, bytes]]
+]: ...
+def json_lines(result: bytes, start: int, size: int) -> tuple[bytes, int]: ...
 def use_index(name: str | None) -> bool: ...
 def fail_allocation(count: int) -> None: ...
 def allocated() -> int: ...

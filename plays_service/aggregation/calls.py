@@ -9,23 +9,30 @@ from __future__ import annotations
 
 import logging
 import traceback
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any, Final
 
+from plays_service.aggregation.derived import make_parquet, make_summary, make_view
 from plays_service.aggregation.dialect import Dialect, dialect_of, early_dialect_of
 from plays_service.aggregation.engine import (
     aggregate_segment,
     combine_partials,
+    json_lines,
     merge_partitions,
     plan_result,
     write_ranges,
 )
 from plays_service.aggregation.errors import CsvError
 from plays_service.aggregation.groupfile import DamagedFileError
+from plays_service.aggregation.parquet import ParquetError
 from plays_service.aggregation.publish import publish_once
+from plays_service.aggregation.result_rows import DamagedResultError
+from plays_service.aggregation.row_query import RowQuery
 from plays_service.aggregation.small import aggregate_small, merge_small
 from plays_service.aggregation.summary import Reading, Segment, Source, Summary
 
@@ -43,6 +50,10 @@ CALLS: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
             combine_partials,
             dialect_of,
             early_dialect_of,
+            json_lines,
+            make_parquet,
+            make_summary,
+            make_view,
             merge_partitions,
             merge_small,
             plan_result,
@@ -53,8 +64,12 @@ CALLS: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
 )
 
 _JSON: Final = (bool, int, float, str, type(None))
-_WITH_JSON: Final = MappingProxyType(
-    {kind.__name__.lower(): kind for kind in (Dialect, Segment, Summary, Reading)}
+#: Errors that are told by their text, which quotes nothing of a file.
+_ERRORS: Final = MappingProxyType(
+    {
+        kind.__name__: kind
+        for kind in (DamagedFileError, DamagedResultError, MemoryError, ParquetError)
+    }
 )
 
 
@@ -67,6 +82,15 @@ class CallWire:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._kinds = {
+            "path": _Kind(Path, self._path_to_json, self._path_from_json),
+            "source": _Kind(Source, self._source_to_json, self._source_from_json),
+            "range": _Kind(range, _range_to_json, lambda ends: range(*ends)),
+            "bytes": _Kind(bytes, _bytes_to_json, b64decode),
+        }
+        for kind in (Dialect, Reading, RowQuery, Segment, Summary):
+            name = kind.__name__.lower()
+            self._kinds[name] = _Kind(kind, kind.to_json, kind.from_json)
 
     def call_to_json(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         """The call, which may be a `partial`. Raises `ValueError` where it cannot travel."""
@@ -99,17 +123,10 @@ class CallWire:
             return value
         if isinstance(value, (list, tuple)):
             return [self.to_json(one) for one in value]
-        if isinstance(value, Path):
-            return {"path": value.relative_to(self._root).as_posix()}
-        if isinstance(value, range):
-            return {"range": [value.start, value.stop]}
-        if isinstance(value, Source):
-            fields = (value.path, value.dialect, value.skip_errors)
-            return {"source": [self.to_json(field) for field in fields]}
-        kind = type(value).__name__.lower()
-        if kind not in _WITH_JSON:
-            raise ValueError(f"a {kind} cannot travel to workers elsewhere")
-        return {kind: value.to_json()}
+        for name, kind in self._kinds.items():
+            if isinstance(value, kind.type):
+                return {name: kind.to_json(value)}
+        raise ValueError(f"a {type(value).__name__} cannot travel to workers elsewhere")
 
     def from_json(self, value: Any) -> Any:
         """The value that `to_json` wrote; a tuple comes back as a list. Raises `ValueError`."""
@@ -117,33 +134,51 @@ class CallWire:
             return value
         if isinstance(value, list):
             return [self.from_json(one) for one in value]
-        ((kind, text),) = value.items()
-        if kind == "path":
-            return self._path(text)
-        if kind == "range":
-            return range(*text)
-        if kind == "source":
-            return Source(*self.from_json(text))
-        return _WITH_JSON[kind].from_json(text)
+        ((name, text),) = value.items()
+        return self._kinds[name].from_json(text)
 
-    def _path(self, text: str) -> Path:
+    def _path_to_json(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+    def _path_from_json(self, text: str) -> Path:
         path = PurePosixPath(text)
         if path.is_absolute() or ".." in path.parts:
             raise ValueError("a path leads out of the data folder")
         return self._root / path
 
+    def _source_to_json(self, source: Source) -> Any:
+        return self.to_json((source.path, source.dialect, source.skip_errors))
+
+    def _source_from_json(self, fields: Any) -> Source:
+        return Source(*self.from_json(fields))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How values of a type travel."""
+
+    type: type
+    to_json: Callable[[Any], Any]
+    from_json: Callable[[Any], Any]
+
+
+def _range_to_json(value: range) -> list[int]:
+    return [value.start, value.stop]
+
+
+def _bytes_to_json(value: bytes) -> str:
+    return b64encode(value).decode()
+
 
 def _error_to_json(error: Exception) -> dict[str, Any]:
     if isinstance(error, CsvError):
         return {"csv": error.to_json()}
-    if isinstance(error, DamagedFileError):
-        return {"damaged": str(error)}
-    if isinstance(error, MemoryError):
-        return {"memory": None}
     if isinstance(error, OSError):
-        return {"os": [error.errno, error.strerror or str(error)]}
-    # its text may quote what a client has sent
-    kind, frames = type(error).__name__, traceback.format_tb(error.__traceback__)
+        return {"os": [error.errno, error.strerror]}
+    kind = type(error).__name__
+    if kind in _ERRORS:
+        return {kind: str(error)}
+    frames = traceback.format_tb(error.__traceback__)  # the text may quote what a client has sent
     _log.error("a call failed: %s\n%s", kind, "".join(frames))
     return {"other": kind}
 
@@ -152,10 +187,6 @@ def _error_from_json(fields: Mapping[str, Any]) -> Exception:
     ((kind, told),) = fields.items()
     if kind == "csv":
         return CsvError.from_json(told)
-    if kind == "damaged":
-        return DamagedFileError(told)
-    if kind == "memory":
-        return MemoryError()
     if kind == "os":
         return OSError(*told)
-    return CallError(told)
+    return _ERRORS[kind](told) if kind in _ERRORS else CallError(told)

@@ -13,6 +13,8 @@ from types import ModuleType
 from typing import Final
 
 from plays_service.aggregation import pure
+from plays_service.aggregation.result_summary import ResultSummary
+from plays_service.aggregation.row_query import RowQuery
 from plays_service.aggregation.steps import Step, reached
 from plays_service.aggregation.summary import Reading, Segment, Source, Summary
 
@@ -21,10 +23,13 @@ __all__ = [
     "EngineError",
     "aggregate_file",
     "aggregate_segment",
+    "build_view",
     "combine_partials",
     "engine_name",
+    "json_lines",
     "merge_partitions",
     "plan_result",
+    "summarize",
     "use_engine",
     "write_ranges",
 ]
@@ -117,6 +122,36 @@ def write_ranges(runs: Sequence[Path], ranges: range, result: Path, offset: int)
     """Write the rows of some ranges into ``result`` at ``offset``, by order of first row."""
     _engine.write_ranges(runs, ranges, result, offset)
     reached(Step.RANGES_WRITTEN)
+
+
+def build_view(result: Path, query: RowQuery, view: Path, memory: int) -> int:
+    """Make the view of a result that answers the query, in about ``memory`` bytes: how many rows.
+
+    It appears at ``view`` whole or not at all. What outgrows the memory goes, for a while, to the
+    view's folder. Raises `FileNotFoundError` where result or folder is gone, and
+    `DamagedResultError`.
+    """
+    rows: int = _engine.build_view(result, query, view, memory)
+    return rows
+
+
+def json_lines(result: Path, start: int, size: int) -> tuple[bytes, int]:
+    """The rows that begin in about ``size`` bytes from offset ``start`` on, and where they end.
+
+    Start at 0, and go on from where the last ones end; at the result's end there are none. Raises
+    `FileNotFoundError` where the result is gone, and `DamagedResultError`.
+    """
+    lines: tuple[bytes, int] = _engine.json_lines(result, start, size)
+    return lines
+
+
+def summarize(result: Path, memory: int, seed: int) -> ResultSummary:
+    """A result in numbers, in about ``memory`` bytes. Songs are shared out by a hash of ``seed``.
+
+    Raises `FileNotFoundError` where the result is gone, and `DamagedResultError`.
+    """
+    summary: ResultSummary = _engine.summarize(result, memory, seed)
+    return summary
 
 
 def _pick(wanted: str) -> ModuleType:

@@ -90,7 +90,7 @@ def fold_segment(
                 if len(errors) < ERRORS_KEPT:
                     errors.append(bad)
                 continue
-            groups.add(song, date, plays, offset)
+            groups.add(song, date, plays, source.base + offset)
             rows += 1
             if groups.size > budget:
                 spill()

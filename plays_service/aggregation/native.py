@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -20,6 +21,7 @@ from plays_service.aggregation.fields import read_values
 from plays_service.aggregation.groupfile import MAGIC, DamagedFileError, GroupFile, file_end
 from plays_service.aggregation.keys import PARTITIONS
 from plays_service.aggregation.merge import plan_result, range_size
+from plays_service.aggregation.native_rows import build_view, json_lines, summarize
 from plays_service.aggregation.publish import temporary_for
 from plays_service.aggregation.pure import known_reading
 from plays_service.aggregation.records import RecordReader
@@ -29,9 +31,12 @@ from plays_service.aggregation.summary import Reading, Segment, Source, Summary
 __all__ = [
     "aggregate_file",
     "aggregate_segment",
+    "build_view",
     "combine_partials",
+    "json_lines",
     "merge_partitions",
     "plan_result",
+    "summarize",
     "write_ranges",
 ]
 
@@ -59,6 +64,7 @@ def aggregate_segment(
             segment.start,
             segment.end,
             segment.rough,
+            source.base,
             _shape(source.dialect),
             source.skip_errors,
             seed,
@@ -211,12 +217,17 @@ def _temporary(path: Path) -> Iterator[Path]:
 def _publish(temporary: Path, path: Path, index: bytes, offset: int, note: Any) -> None:
     """Complete the group file whose blocks the kernel wrote, and let it appear at ``path``."""
     with temporary.open("r+b", buffering=0) as file:
-        file.write(MAGIC)
+        _write_all(file, MAGIC)
         file.seek(offset)
-        end = memoryview(file_end(index, offset, note))
-        while end:
-            end = end[file.write(end) :]
+        _write_all(file, file_end(index, offset, note))
     temporary.replace(path)
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    """Write all of it: a disk that fills up may take a part before it says so."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 @contextmanager

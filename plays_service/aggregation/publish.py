@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from plays_service.aggregation.steps import Step, reached
 
-__all__ = ["publish", "publish_once", "sync_folder", "temporary_for"]
+__all__ = ["appearing", "publish", "publish_once", "sync_folder", "temporary_for"]
 
 
 def temporary_for(path: Path) -> Path:
@@ -18,6 +20,17 @@ def temporary_for(path: Path) -> Path:
     Each try has its own: one that was given up, but still lives, must not write into the next.
     """
     return path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+
+
+@contextmanager
+def appearing(path: Path) -> Iterator[Path]:
+    """A name beside ``path`` for a file that becomes it when the ``with`` block ends well."""
+    temporary = temporary_for(path)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def publish(temporary: Path, path: Path, *, fsync: bool) -> None:

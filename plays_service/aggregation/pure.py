@@ -7,6 +7,7 @@ from pathlib import Path
 
 from plays_service.aggregation.groupfile import DamagedFileError, GroupFile, GroupFileWriter
 from plays_service.aggregation.groups import Groups, fold_segment
+from plays_service.aggregation.json_lines import json_lines
 from plays_service.aggregation.keys import PARTITIONS
 from plays_service.aggregation.merge import (
     combine_partials,
@@ -14,16 +15,21 @@ from plays_service.aggregation.merge import (
     plan_result,
     write_ranges,
 )
+from plays_service.aggregation.result_summary import summarize
 from plays_service.aggregation.rows import RESULT_HEADER
 from plays_service.aggregation.summary import Reading, Segment, Source, Summary
+from plays_service.aggregation.views import build_view
 
 __all__ = [
     "aggregate_file",
     "aggregate_segment",
+    "build_view",
     "combine_partials",
+    "json_lines",
     "known_reading",
     "merge_partitions",
     "plan_result",
+    "summarize",
     "write_ranges",
 ]
 

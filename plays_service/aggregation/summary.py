@@ -22,6 +22,7 @@ class Source:
     path: Path
     dialect: Dialect
     skip_errors: bool = False  #: drop bad records (``on_error=skip``) instead of stopping
+    base: int = 0  #: bytes of the inputs before this one, where several have one result
 
 
 @dataclass(frozen=True, slots=True)

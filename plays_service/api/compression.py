@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import MappingProxyType
 from typing import BinaryIO, Final, Protocol
 
@@ -17,8 +17,10 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-__all__ = ["coding_of", "compress", "send_compressed"]
+__all__ = ["WORTH_PACKING", "coding_of", "compress", "send_compressed", "send_pieces"]
 
+#: Bytes of an answer below which packing it spares no packet.
+WORTH_PACKING: Final = 1400
 #: Bytes of a result that are packed at once.
 _PIECE_SIZE: Final = 1 << 20
 _FASTEST: Final = 1
@@ -79,3 +81,15 @@ async def send_compressed(answer: web.StreamResponse, file: BinaryIO, coding: st
         if piece:
             await answer.write(piece)
     await answer.write_eof()
+
+
+async def send_pieces(
+    answer: web.StreamResponse, pieces: AsyncIterator[bytes], coding: str | None
+) -> None:
+    """Send the pieces, packed off the event loop, as an answer that is prepared."""
+    compressor = _CODINGS[coding]() if coding else None
+    async for piece in pieces:
+        packed = await asyncio.to_thread(compressor.compress, piece) if compressor else piece
+        if packed:
+            await answer.write(packed)
+    await answer.write_eof(compressor.flush() if compressor else b"")

@@ -11,13 +11,24 @@ from aiohttp.typedefs import Handler
 
 from plays_service.api.errors import ApiError
 from plays_service.settings import Settings
-from plays_service.tasks import CURRENT_TASK, Task, TaskRunner
+from plays_service.tasks import CURRENT_TASK, ResultReader, Task, TaskRunner
 from plays_service.tokens import TokenFile
 
-__all__ = ["OWNER", "RUNNER", "SETTINGS", "STOPPING", "TOKENS", "UPLOADS", "find_task", "task_of"]
+__all__ = [
+    "OWNER",
+    "READER",
+    "RUNNER",
+    "SETTINGS",
+    "STOPPING",
+    "TOKENS",
+    "UPLOADS",
+    "find_task",
+    "task_of",
+]
 
 SETTINGS: Final = web.AppKey("settings", Settings)
 RUNNER: Final = web.AppKey("runner", TaskRunner)
+READER: Final = web.AppKey("reader", ResultReader)
 #: Set when the service is about to stop: it takes no uploads and lets nobody wait.
 STOPPING: Final = web.AppKey("stopping", asyncio.Event)
 #: The handlers of the uploads under way.

@@ -44,8 +44,10 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return _http_exception(request, error)
     except ConnectionError:
         raise  # nobody is there to be answered
-    except Exception:
+    except Exception as error:
         _log.exception("%s %s failed", method_of(request), route_of(request))
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun already") from error
         return _answer(500, "The service failed at this request; its log says why")
 
 

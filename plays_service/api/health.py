@@ -8,7 +8,7 @@ from plays_service import __version__
 from plays_service.aggregation import engine_name
 from plays_service.api.context import RUNNER, SETTINGS, STOPPING, UPLOADS
 from plays_service.api.errors import ApiError
-from plays_service.tasks import DISK_FULL, QuotaError
+from plays_service.tasks import QuotaError, disk_problem
 
 __all__ = ["check_ready", "get_health", "get_ready", "no_room", "refuse_uploads"]
 
@@ -55,12 +55,14 @@ def refuse_uploads(app: web.Application) -> None:
 
 
 def no_room(error: OSError) -> ApiError:
-    """The answer to an upload for which the disk has no room. Passes other errors on."""
-    if error.errno not in DISK_FULL:
+    """The answer where the disk has no room, or fails. Passes other errors on."""
+    problem = disk_problem(error)
+    if problem is None:
         raise error
-    problem = (
-        "The service has used up its disk quota; delete results, or try again when some expire"
-        if isinstance(error, QuotaError)
-        else "The server's disk is full; try again later"
-    )
+    if isinstance(error, QuotaError):
+        problem = (
+            "The service has used up its disk quota; delete results, or try again when some expire"
+        )
+    else:
+        problem = f"{problem}; try again later"
     return ApiError(507, problem, {"Retry-After": "60", "Connection": "close"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path, PurePath
 from typing import Final
 from urllib.parse import quote
@@ -12,15 +13,21 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from plays_service.api.compression import coding_of, compress, send_compressed
+from plays_service.aggregation import DamagedResultError
+from plays_service.api.compression import (
+    WORTH_PACKING,
+    coding_of,
+    compress,
+    send_compressed,
+    send_pieces,
+)
 from plays_service.api.errors import ApiError
+from plays_service.api.forms import PACKED_CSV, PARQUET, Form
 
-__all__ = ["file_response"]
+__all__ = ["file_response", "stream_response"]
 
 #: Bytes of a result that is read faster than another thread is asked to.
 _SMALL: Final = 64 << 10
-#: Bytes of a result below which packing it spares no packet.
-_WORTH_PACKING: Final = 1400
 #: Headers with which a client asks for a part, or for the rest, of what it has as it is.
 _PARTS: Final = frozenset({"Range", "If-Range", "If-Match", "If-Unmodified-Since"})
 #: Headers with which a client may get something else than all of it.
@@ -29,29 +36,61 @@ _CONDITIONS: Final = _PARTS | {"If-None-Match", "If-Modified-Since"}
 _LONGEST_STEM: Final = 200
 
 
-async def file_response(request: web.Request, path: Path, filename: str) -> web.StreamResponse:
+async def file_response(
+    request: web.Request, path: Path, filename: str, form: Form
+) -> web.StreamResponse:
     """All of the result, a part of it, or packed, as is asked; ``filename`` is the upload's.
 
-    Raises `ApiError` 404 where it is gone, and 416.
+    Raises `ApiError` 404 where it is gone, 412 and 416.
     """
-    headers = {
-        "Content-Type": "text/csv; charset=utf-8",
-        "Content-Disposition": _content_disposition(filename),
-        "Vary": "Accept-Encoding",
-    }
+    headers = _headers(filename, form)
     try:
+        if form is PACKED_CSV:
+            return await _packed_response(request, path, headers, "gzip", form)
         about = _about(path)
-        coding = _coding_for(request, about.st_size)
+        coding = None if form is PARQUET else _coding_for(request, about.st_size)
         if about.st_size <= _SMALL and not any(name in request.headers for name in _CONDITIONS):
             return _small_response(path, headers, coding)
         if coding is not None:
             return await _packed_response(request, path, headers, coding)
     except FileNotFoundError:
         raise ApiError(404, "The result is gone from the server; upload the file again") from None
-    if _is_for_another(request, _tag(about, None)):
+    _check_preconditions(request, about)
+    if _is_for_another(request, _tag(about)):
         return _WholeFileResponse(path, headers=headers)
     _check_range(request, about.st_size)
     return web.FileResponse(path, headers=headers)
+
+
+async def stream_response(
+    request: web.Request, result: Path, pieces: AsyncIterator[bytes], filename: str, form: Form
+) -> web.StreamResponse:
+    """The result in a form that is made on its way, packed where that is asked for.
+
+    Raises `FileNotFoundError` where it is gone.
+    """
+    about = await asyncio.to_thread(result.stat)
+    accepted = request.headers.get("Accept-Encoding")
+    coding = coding_of(accepted) if accepted else None
+    answer = web.StreamResponse(headers=_headers(filename, form))
+    if _is_known(request, _describe(answer, about, coding, form.suffix)):
+        answer.set_status(304)
+    await answer.prepare(request)
+    if answer.status == 200 and request.method != "HEAD":
+        try:
+            await send_pieces(answer, pieces, coding)
+        except (OSError, DamagedResultError) as error:
+            # An answer that has begun can only be broken off; a client must not take it for whole.
+            raise ConnectionResetError("the result is gone before its end was sent") from error
+    return answer
+
+
+def _headers(filename: str, form: Form) -> dict[str, str]:
+    return {
+        "Content-Type": form.content_type,
+        "Content-Disposition": _content_disposition(filename, form.suffix),
+        "Vary": "Accept, Accept-Encoding",
+    }
 
 
 def _about(path: Path) -> os.stat_result:
@@ -79,19 +118,29 @@ class _WholeFileResponse(web.FileResponse):
 def _coding_for(request: web.Request, size: int) -> str | None:
     """The Content-Encoding of the result; None: as it is. Parts of it always go as they are."""
     accepted = request.headers.get("Accept-Encoding")
-    if accepted is None or size < _WORTH_PACKING or any(n in request.headers for n in _PARTS):
+    if accepted is None or size < WORTH_PACKING or any(n in request.headers for n in _PARTS):
         return None
     return coding_of(accepted)
 
 
 async def _packed_response(
-    request: web.Request, path: Path, headers: dict[str, str], coding: str
+    request: web.Request,
+    path: Path,
+    headers: dict[str, str],
+    coding: str,
+    form: Form | None = None,
 ) -> web.StreamResponse:
+    """Packed while it is sent: for the way only, or, in a ``form`` that is packed, for good."""
     file = await asyncio.to_thread(path.open, "rb")
     try:
         answer = web.StreamResponse(headers=headers)
-        tag = _describe(answer, os.fstat(file.fileno()), coding)
-        if any(known.value in (tag, "*") for known in request.if_none_match or ()):
+        about = os.fstat(file.fileno())
+        tag = (
+            _describe(answer, about, None, form.suffix)
+            if form
+            else _describe(answer, about, coding)
+        )
+        if _is_known(request, tag):
             answer.set_status(304)
         await answer.prepare(request)
         if answer.status == 200 and request.method != "HEAD":
@@ -110,18 +159,41 @@ def _small_response(path: Path, headers: dict[str, str], coding: str | None) -> 
     return response
 
 
-def _describe(answer: web.StreamResponse, about: os.stat_result, coding: str | None) -> str:
+def _is_known(request: web.Request, tag: str) -> bool:
+    """Whether the client has it already."""
+    return any(known.value in (tag, "*") for known in request.if_none_match or ())
+
+
+def _describe(
+    answer: web.StreamResponse, about: os.stat_result, coding: str | None, form: str | None = None
+) -> str:
     """Say what a cache needs to know. Packed it is another thing: the tag of which is returned."""
-    tag = answer.etag = _tag(about, coding)
+    tag = answer.etag = _tag(about, form, coding)
     answer.last_modified = about.st_mtime
     if coding is not None:
         answer.headers["Content-Encoding"] = coding
     return tag
 
 
-def _tag(about: os.stat_result, coding: str | None) -> str:
+def _tag(about: os.stat_result, *of: str | None) -> str:
     tag = f"{about.st_mtime_ns:x}-{about.st_size:x}"  # as `FileResponse` has it
-    return f"{tag}-{coding}" if coding else tag
+    return "-".join([tag, *filter(None, of)])
+
+
+def _check_preconditions(request: web.Request, about: os.stat_result) -> None:
+    """Raise `ApiError` 412 (RFC 9110, section 13.2.2): `FileResponse` would, but without a body."""
+    known, since = request.if_match, request.if_unmodified_since
+    if known is not None:
+        tags = {one.value for one in known if not one.is_weak}
+        holds = not tags.isdisjoint({_tag(about), "*"})
+    else:
+        holds = since is None or about.st_mtime <= since.timestamp()
+    if not holds:
+        raise ApiError(
+            412,
+            "The result is another than the one that the request asks for; leave out If-Match "
+            "and If-Unmodified-Since",
+        )
 
 
 def _check_range(request: web.Request, size: int) -> None:
@@ -140,10 +212,10 @@ def _check_range(request: web.Request, size: int) -> None:
         )
 
 
-def _content_disposition(filename: str) -> str:
+def _content_disposition(filename: str, suffix: str) -> str:
     """The header that offers the result for download (RFC 6266; RFC 8187 beyond ASCII)."""
     plain = filename.removesuffix(".gz").removesuffix(".zst")
-    name = f"{PurePath(plain).stem[:_LONGEST_STEM] or 'upload'}-totals.csv"
+    name = f"{PurePath(plain).stem[:_LONGEST_STEM] or 'upload'}-totals.{suffix}"
     fallback = re.sub(r'[^ -~]|["\\]', "_", name)
     header = f'attachment; filename="{fallback}"'
     return header if fallback == name else f"{header}; filename*=UTF-8''{quote(name, safe='')}"

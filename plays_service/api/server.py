@@ -21,6 +21,9 @@ _log = logging.getLogger(__name__)
 
 #: Bytes that a connection may hold of an upload before the client is made to wait (about twice).
 _READ_BUFFER_SIZE: Final = 256 << 10
+#: Seconds for which what is left of a refused upload is read and dropped: a client that still sends
+#: would take a connection that is closed at once for a broken one, and never see why.
+_LINGERING_TIME: Final = 5.0
 
 
 class _Protocol(web.RequestHandler):
@@ -83,6 +86,7 @@ class ServiceRunner(web.AppRunner):
             max_line_size=settings.max_header_size,
             max_field_size=settings.max_header_size,
             access_log_class=access_logger(app[METRICS].http),
+            lingering_time=_LINGERING_TIME,
             read_bufsize=_READ_BUFFER_SIZE,
             auto_decompress=False,  # it has no limit
         )

@@ -44,6 +44,8 @@ def describe(task: Task) -> dict[str, Any]:
     links = {"self": f"/tasks/{task.id}", "events": f"/tasks/{task.id}/events"}
     if task.state is not State.REVOKED:
         links["result"] = f"/result/{task.id}"
+    if task.state is State.SUCCESS:
+        links |= {"rows": f"/tasks/{task.id}/rows", "summary": f"/tasks/{task.id}/summary"}
     fields = task.to_json()
     del fields["owner"]
     return fields | {

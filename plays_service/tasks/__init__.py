@@ -2,12 +2,15 @@
 
 from plays_service.tasks.current import CURRENT_TASK
 from plays_service.tasks.data_usage import DataUsage
-from plays_service.tasks.disk_budget import DISK_FULL, DiskBudget, QuotaError
+from plays_service.tasks.disk import disk_problem
+from plays_service.tasks.disk_budget import DiskBudget, QuotaError
 from plays_service.tasks.fair_queue import FairQueue
 from plays_service.tasks.growth import Growth
 from plays_service.tasks.intake import Intake
+from plays_service.tasks.joint import Input, JointPipeline
 from plays_service.tasks.pipeline import Pipeline
 from plays_service.tasks.registry import TaskRegistry
+from plays_service.tasks.result_reader import BusyError, ResultReader
 from plays_service.tasks.runner import TaskRunner
 from plays_service.tasks.stats import BOUNDS, Durations, Stats
 from plays_service.tasks.store import DataFolderError, TaskStore
@@ -19,16 +22,19 @@ from plays_service.tasks.worker_pool import WorkerDiedError, WorkerPool
 __all__ = [
     "BOUNDS",
     "CURRENT_TASK",
-    "DISK_FULL",
+    "BusyError",
     "DataFolderError",
     "DataUsage",
     "DiskBudget",
     "Durations",
     "FairQueue",
     "Growth",
+    "Input",
     "Intake",
+    "JointPipeline",
     "Pipeline",
     "QuotaError",
+    "ResultReader",
     "State",
     "Stats",
     "Task",
@@ -39,4 +45,5 @@ __all__ = [
     "WorkerDiedError",
     "WorkerLimits",
     "WorkerPool",
+    "disk_problem",
 ]

@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-__all__ = ["DISK_FULL", "DiskBudget", "QuotaError"]
-
-#: Error numbers that mean: no room.
-DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+__all__ = ["DiskBudget", "QuotaError"]
 
 #: Times its input that an unfinished task is counted: input, partials and runs, and the result took
 #: 2.8 times the input at most (docs/benchmarks.md).

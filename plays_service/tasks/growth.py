@@ -12,6 +12,7 @@ class Growth:
 
     def __init__(self) -> None:
         self.size = 0
+        self.expected = 0  #: bytes in the end, about; 0: nobody knows
         self._whole = False
         self._changed = asyncio.Event()
 
@@ -28,6 +29,7 @@ class Growth:
     def finish(self, size: int) -> None:
         """All ``size`` bytes are there."""
         self._whole = True
+        self.expected = size
         self.grow(size)
 
     async def reached(self, size: int) -> None:

@@ -9,9 +9,11 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from plays_service.aggregation.steps import Step, reached
+from plays_service.tasks.disk import DISK_FULL
 from plays_service.tasks.work import SMALL
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class Intake:
         self._runner = runner
         self._task = task
         self._file: int | None = None
-        self._on_disk = False  # there is a folder of the task that is to be
+        self._on_disk = False  # there may be a folder of the task that is to be
         self._expected = 0
         self._begun = False  # the pipeline
         self._pieces: list[bytes | bytearray] = []
@@ -95,7 +97,8 @@ class Intake:
         """Forget all of it: it becomes no task."""
         if under_way := [one for one in (self._writing, self._syncing) if one is not None]:
             await asyncio.wait(under_way)
-        await self._close()
+        with suppress(OSError):  # the file goes anyway
+            await self._close()
         if self._on_disk:
             await self._runner.abandon(self._task)
         self._runner.disk.release(self._task.id)
@@ -115,8 +118,8 @@ class Intake:
         if (size := self._written + self._collected) > self._expected:
             self._runner.disk.claim_input(self._task.id, size, new=self._collected)
         if self._file is None:
-            self._file = await asyncio.to_thread(self._open)
             self._on_disk = True
+            self._file = await asyncio.to_thread(self._open)
         pieces, self._pieces = self._pieces, []
         size, self._collected = self._collected, 0
         if self._syncing is None or self._syncing.done():
@@ -160,7 +163,6 @@ class Intake:
             _reserve(file, self._expected)
         except OSError:
             os.close(file)
-            self._runner.store.remove(self._task)
             raise
         return file
 
@@ -197,5 +199,5 @@ def _reserve(file: int, size: int) -> None:
         return
     if fallocate(file, _KEEP_SIZE, ctypes.c_int64(0), ctypes.c_int64(size)) != 0:
         number = ctypes.get_errno()
-        if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if number in DISK_FULL | {errno.EFBIG}:
             raise OSError(number, os.strerror(number))

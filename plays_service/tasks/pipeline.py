@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from plays_service import aggregation
 from plays_service.aggregation import PARTITIONS, CsvError, Dialect, Source, Summary
 from plays_service.tasks.growth import Growth
+from plays_service.tasks.partials import Partials, total_size
 from plays_service.tasks.segment_reader import SegmentReader, shares_of
 from plays_service.tasks.work import SMALL, Call, Work
 
@@ -28,10 +29,6 @@ __all__ = ["Pipeline", "Progress"]
 #: Told the fraction that is done, 0..1, how many segments are read, and what they have found.
 Progress = Callable[[float, int, Summary], None]
 
-#: Partials that are combined into one while others are still to come.
-_COMBINED: Final = 8
-#: Partials up to which none are combined once the input is whole.
-_MERGED_AT_ONCE: Final = 64
 #: Fractions of the whole at the end of each stage, about as the time goes.
 _SEGMENTS_DONE: Final = 0.8
 _MERGE_DONE: Final = 0.9
@@ -63,16 +60,24 @@ class Pipeline:
         await self._growth.reached(small + 1)
         if self._growth.size <= small:
             return await self._run_small()
+        partials, summary = await self.read()
+        if summary.error is None:
+            summary = replace(summary, groups=await self.merge(partials))
+        return summary
+
+    async def read(self, base: int = 0) -> tuple[list[Path], Summary]:
+        """Partials of the whole input, in order, and what was found; or up to an error.
+
+        ``base`` is how many bytes other inputs have before this one.
+        """
+        work = self._work
         await asyncio.to_thread(partial(work.folder.mkdir, parents=True, exist_ok=True))
         try:
             dialect = await self._read_dialect()
         except CsvError as error:
-            return Summary(error=error)
-        partials = await self._aggregate(Source(work.input, dialect, work.skip_errors))
-        if self._summary.error is None:
-            groups = await self._merge(partials)
-            self._summary = replace(self._summary, groups=groups)
-        return self._summary.moved(dialect.data_line)
+            return [], Summary(error=error)
+        partials = await self._aggregate(Source(work.input, dialect, work.skip_errors, base))
+        return partials, self._summary.moved(dialect.data_line)
 
     async def _run_small(self) -> Summary:
         work = self._work
@@ -107,7 +112,7 @@ class Pipeline:
 
     async def _aggregate(self, source: Source) -> list[Path]:
         """Partials of the whole input, in order; or up to its first bad record."""
-        partials = _Partials(self._call, self._work, self._growth)
+        partials = Partials(self._call, self._work, self._growth)
         reader = SegmentReader(self._call, self._work, source, self._growth)
         async with reader.readings() as readings:
             async for path, reading in readings:
@@ -123,14 +128,15 @@ class Pipeline:
         self._progress(fraction, self._segments, self._summary)
 
     def _fraction(self, done: int) -> float:
-        return _SEGMENTS_DONE * done / self._growth.size if self._growth.is_whole else 0.0
+        size = self._growth.expected
+        return _SEGMENTS_DONE * done / max(size, done) if size else 0.0
 
     # ---- Merge ----
 
-    async def _merge(self, partials: Sequence[Path]) -> int:
+    async def merge(self, partials: Sequence[Path]) -> int:
         """Merge the partials into the result; the number of its groups."""
         work = self._work
-        size = await asyncio.to_thread(_total_size, partials)
+        size = await asyncio.to_thread(total_size, partials)
         if size <= work.segment_size:
             run = work.folder / "whole.run"
             groups: int = await self._call(
@@ -176,48 +182,9 @@ class Pipeline:
         )
 
 
-class _Partials:
-    """Partials in order; where groups are few, combined, so that little is left to merge.
-
-    As in a log-structured merge tree: so many of one level become one of the next.
-    """
-
-    def __init__(self, call: Call, work: Work, growth: Growth) -> None:
-        self.paths: list[Path] = []
-        self._levels: list[int] = []  # how often each was combined
-        self._call = call
-        self._work = work
-        self._growth = growth
-
-    async def add(self, path: Path) -> None:
-        self.paths.append(path)
-        self._levels.append(0)
-        while self._levels[-_COMBINED:] == [self._levels[-1]] * _COMBINED:
-            if not await self._combine():
-                return
-
-    async def _combine(self) -> bool:
-        """Make the last ones one; False where that is not worth it."""
-        if self._growth.is_whole and len(self.paths) < _MERGED_AT_ONCE:
-            return False  # that is left to the merge, which is what comes next
-        work, last = self._work, self.paths[-_COMBINED:]
-        if await asyncio.to_thread(_total_size, last) > work.segment_size // 4:
-            return False
-        level = self._levels[-1] + 1
-        combined = last[0].with_name(f"{last[0].name.partition('.')[0]}.{level}.combined")
-        await self._call(aggregation.combine_partials, last, combined, work.seed, work.memory)
-        self.paths[-_COMBINED:] = [combined]
-        self._levels[-_COMBINED:] = [level]
-        return True
-
-
 def _unlink(paths: Sequence[Path]) -> None:
     for path in paths:
         path.unlink()
-
-
-def _total_size(paths: Sequence[Path]) -> int:
-    return sum(path.stat().st_size for path in paths)
 
 
 @asynccontextmanager

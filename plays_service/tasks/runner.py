@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -17,7 +16,8 @@ from plays_service.aggregation import DamagedFileError, Summary
 from plays_service.settings import Settings
 from plays_service.tasks.batcher import Batcher, Outcome, run_all
 from plays_service.tasks.current import context_of
-from plays_service.tasks.disk_budget import DISK_FULL, DiskBudget
+from plays_service.tasks.disk import disk_problem
+from plays_service.tasks.disk_budget import DiskBudget
 from plays_service.tasks.executor import Executor
 from plays_service.tasks.fair_queue import FairQueue
 from plays_service.tasks.growth import Growth
@@ -44,6 +44,7 @@ _SHORT_TOGETHER: Final = 16
 _CALLS_FOR_WORKER: Final = 2
 #: Seconds.
 _SAVE_AGAIN: Final = 1.0
+_DELETE_AGAIN: Final = 1.0
 _SWEEP_AT_LEAST_EVERY: Final = 60.0
 
 
@@ -83,7 +84,7 @@ class TaskRunner:
         self._short = Batcher(self._call_short, hops=settings.workers, most=_SHORT_TOGETHER)
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._early: dict[UUID, _PipelineRun] = {}  # of tasks that are to be
-        self._sweeper: asyncio.Task[None] | None = None
+        self._sweepers: list[asyncio.Task[None]] = []
         self._sharing = Sharing(self, store.replicas) if store.replicas is not None else None
 
     async def start(self) -> None:
@@ -96,7 +97,7 @@ class TaskRunner:
                 self.resume(task, input_size)
         await self._executor.start()  # so that the first upload does not wait for a worker
         _log.info("%d tasks on disk, %d to go on", len(self.registry), len(self._running))
-        self._sweeper = asyncio.create_task(self._sweep())
+        self._sweepers = [asyncio.create_task(one) for one in (self._sweep(), self._delete_again())]
         if self._sharing is not None:
             self._sharing.start()
 
@@ -109,8 +110,8 @@ class TaskRunner:
 
         What has not ended goes on at the next start.
         """
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for sweeper in self._sweepers:
+            sweeper.cancel()
         if self._sharing is not None:
             self._sharing.stop()
         running = [*self._running.values(), *(one.running for one in self._early.values())]
@@ -175,7 +176,7 @@ class TaskRunner:
         if early is not None:
             early.running.cancel()
             await asyncio.gather(early.running, return_exceptions=True)
-        await asyncio.to_thread(self.store.remove, task)
+        await asyncio.to_thread(self.store.discard, task)
 
     async def accept_bytes(self, data: bytes, task: Task) -> None:
         """Make ``data``, the whole input, a task. Raises `OSError`."""
@@ -189,13 +190,18 @@ class TaskRunner:
         """Bring the task's state up to what is really going on, before a client sees it.
 
         Most tasks end before anyone asks whether they have started: only those that are asked for
-        pay for the mark that lets it survive a crash. Raises `OSError`.
+        pay for the mark that lets it survive a crash. Where the disk does not take that, the task
+        stays PENDING.
         """
         if task.state is not State.PENDING or task.started is None or self._is_elsewhere(task):
             return
         async with task.ending:  # a mark that came after the end would never be deleted
             if task.state is State.PENDING:
-                await asyncio.to_thread(self.store.mark_started, task, task.started)
+                try:
+                    await asyncio.to_thread(self.store.mark_started, task, task.started)
+                except OSError as error:
+                    _log.warning("task %s: cannot write that it has started: %s", task.id, error)
+                    return
                 task.state = State.STARTED
                 task.changed.send()
 
@@ -213,15 +219,21 @@ class TaskRunner:
         return revoked
 
     async def remove(self, task: Task) -> None:
-        """Forget an ended task and delete its result."""
+        """Forget an ended task and delete its result. Raises `OSError`: then it is still there."""
         running = self._running.get(task.id)
         if running is not None:  # its last calls still write into its folder
             await asyncio.gather(running, return_exceptions=True)
         if self.registry.get(task.id) is task or self._sharing is not None:
+            await asyncio.to_thread(self.store.remove, task)
             self.registry.remove(task)
-            with suppress(FileNotFoundError):  # another replica was faster
-                await asyncio.to_thread(self.store.remove, task)
             self.disk.release(task.id)
+
+    async def call(self, turn_of: Hashable, function: Callable[..., Any], *args: Any) -> Any:
+        """What the function returns in a worker, when it is the turn of ``turn_of`` there.
+
+        Raises what the function raises, and `WorkerDiedError`.
+        """
+        return await self._queue.run(turn_of, partial(self._executor.call, function, *args))
 
     @property
     def unfinished(self) -> int:
@@ -415,6 +427,13 @@ class TaskRunner:
             return await self._sharing.expired(ttl)
         return [one for one in self.registry if (one.finished or time.time()) + ttl < time.time()]
 
+    async def _delete_again(self) -> None:
+        """Delete what the disk would not delete before, as soon as it lets us."""
+        while True:
+            await asyncio.sleep(_DELETE_AGAIN)
+            if self.store.resisting:
+                await asyncio.to_thread(self.store.delete_again)
+
 
 def _make_executor(settings: Settings, queue: FairQueue) -> Executor:
     if settings.executor == "process":
@@ -439,8 +458,8 @@ def _reason(task: Task, error: Exception) -> str:
     if isinstance(error, MemoryError):
         _log.error("task %s: a worker's memory was not enough", task.id)
         return "The file needs more memory than PLAYS_WORKER_MEMORY lets a worker have"
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
+    if (problem := disk_problem(error)) is not None:
         _log.error("task %s: %s", task.id, error)
-        return "The server has no disk space left for this task; upload it again later"
+        return f"{problem}; upload the file again later"
     _log.error("task %s failed", task.id, exc_info=error)
     return "The service failed at this task (not the file's fault); upload it again"

@@ -7,6 +7,7 @@
                          input.csv                  from the first byte on, until the task has ended
                          work/                      partials, runs; until the task has ended
                          result.csv                 from SUCCESS on
+                         derived/                   made of the result on demand; can be made again
     <data_dir>/boot                                 of the system, which has written all the work
     <data_dir>/trash/                               removed, not yet deleted
     <data_dir>/set_aside/                           what start-up could not make sense of
@@ -69,6 +70,7 @@ class TaskStore:
         self.fsync = fsync  #: what is written must survive a power cut
         self.replicas = Replicas(self._root) if shared else None
         self._lock: int | None = None
+        self._resisting: set[Path] = set()  # could not be deleted
 
     def open(self) -> None:
         """Make the folders, lock them, clear what an earlier process left half-done.
@@ -112,7 +114,7 @@ class TaskStore:
 
     def _clear(self) -> None:
         for leftover in self._trash.iterdir():
-            _delete(leftover)
+            self._delete(leftover)
         if not self._is_same_boot():
             self._distrust_work()
 
@@ -149,7 +151,7 @@ class TaskStore:
             reached(Step.UPLOAD_WHOLE)
             self.accept(task)
         except BaseException:
-            self.remove(task)
+            self.discard(task)
             raise
 
     def mark_started(self, task: Task, started: float) -> None:
@@ -179,26 +181,46 @@ class TaskStore:
     def clean(self, task: Task) -> None:
         """Delete all of an ended task but its state and, after SUCCESS, its result."""
         reached(Step.CLEAN_BEGUN)
-        kept = {"task.json", "result.csv"} if task.state is State.SUCCESS else {"task.json"}
+        kept = {"task.json"}
+        if task.state is State.SUCCESS:
+            kept |= {"result.csv", "derived"}
         self._delete_all_but(kept, task)
         if self.replicas is not None:
             self.replicas.release(task.id)
 
     def drop_work(self, task: Task) -> None:
-        """Delete all that a task has made so far; its input and its state stay."""
-        self._delete_all_but({"task.json", "input.csv", "started"}, task)
+        """Delete all that a task has made so far; its input and its state stay.
+
+        So does the state that is being written at this moment: someone may cancel the task.
+        """
+        self._delete_all_but({"task.json", "task.json.tmp", "input.csv", "started"}, task)
 
     def remove(self, task: Task) -> None:
-        """Delete a task, or what was begun of one, and all that belongs to it."""
-        doomed = self._trash / uuid4().hex
-        self.folder(task).rename(doomed)  # at once, so that a crash leaves no half of a task
-        if self.fsync:
-            sync_folder(self._tasks)  # or a power cut brings it back
-        reached(Step.REMOVE_RENAMED)
-        if self.replicas is not None:
-            self.replicas.release(task.id)
-        _delete(doomed)
-        reached(Step.REMOVE_DELETED)
+        """Delete a task and all that belongs to it. Raises `OSError`: then it is still there."""
+        self._throw_away(self.folder(task))
+
+    def discard(self, task: Task) -> None:
+        """Delete what was begun of a task, at once or as soon as the disk lets it."""
+        try:
+            self.remove(task)
+        except OSError as error:
+            self._note_resisting(self.folder(task), error)
+
+    def delete_again(self) -> None:
+        """Try again to delete what could not be deleted before."""
+        for path in tuple(self._resisting):
+            if path.parent != self._tasks:
+                self._delete(path)
+                continue
+            try:
+                self._throw_away(path)
+            except OSError as error:
+                self._note_resisting(path, error)
+
+    @property
+    def resisting(self) -> int:
+        """Files and folders that could not be deleted so far."""
+        return len(self._resisting)
 
     def load(self) -> Iterator[Task]:
         """Every task on disk; ended ones are cleaned, and uploads deleted that became none.
@@ -213,6 +235,8 @@ class TaskStore:
             return
         for folder in self._tasks.iterdir():
             if (task := self._load(folder)) is not None:
+                if task.has_ended:
+                    self._delete(self.derived_of(task))  # it was not synced, and is made again
                 yield task
 
     def take_over(self) -> Iterator[Task]:
@@ -240,7 +264,7 @@ class TaskStore:
             with suppress(FileNotFoundError, ValueError):  # removed meanwhile, or no task
                 if folder.name not in claimed:
                     written = (folder / "task.json").stat().st_mtime
-                    yield UUID(folder.name), written, _size(folder / "result.csv")
+                    yield UUID(folder.name), written, _size_of_result(folder)
 
     def _adopt(self) -> Iterator[Task]:
         """Claim what has not ended and belongs to nobody: a power cut may have taken the claim."""
@@ -258,7 +282,7 @@ class TaskStore:
     def _load(self, folder: Path) -> Task | None:
         """The task in a folder, cleaned if it has ended; None where it holds none, by then."""
         if _is_begun(folder):
-            _delete(folder)
+            self._delete(folder)
             return None
         try:
             task = self._read(folder)
@@ -300,8 +324,8 @@ class TaskStore:
         return _size(self.input_of(task))
 
     def size_of_result(self, task: Task) -> int:
-        """Bytes of the task's result; 0 where there is none."""
-        return _size(self.result_of(task))
+        """Bytes of the task's result and of what was made of it; 0 where there is none."""
+        return _size_of_result(self.folder(task))
 
     def work_of(self, task: Task) -> Path:
         """The task's folder for partials and runs."""
@@ -311,15 +335,62 @@ class TaskStore:
         """Where the task's result lies once it has succeeded."""
         return self.folder(task) / "result.csv"
 
+    def derived_of(self, task: Task) -> Path:
+        """The folder, made on demand, for what is made of the task's result."""
+        return self.folder(task) / "derived"
+
     def _delete_all_but(self, kept: set[str], task: Task) -> None:
         try:
-            paths = tuple(self.folder(task).iterdir())
+            doomed = [path for path in self.folder(task).iterdir() if path.name not in kept]
         except FileNotFoundError:
             return  # another replica has removed it
-        for path in paths:
-            if path.name not in kept:
-                _delete(path)
-                reached(Step.CLEAN_DELETED)
+        except OSError as error:  # the next start looks again
+            _log.warning("cannot clear %s: %s", self.folder(task), error)
+            return
+        for path in doomed:
+            self._delete(path)
+            reached(Step.CLEAN_DELETED)
+
+    def _throw_away(self, folder: Path) -> None:
+        """Delete a task's folder, if it is there. Raises `OSError`: then it is whole."""
+        doomed = self._trash / uuid4().hex
+        try:
+            folder.rename(doomed)  # at once, so that a crash leaves no half of a task
+        except FileNotFoundError:
+            if folder.exists():  # it is the trash that is not there
+                raise
+        else:
+            self._sync_removal()
+            reached(Step.REMOVE_RENAMED)
+            if self.replicas is not None:
+                self.replicas.release(UUID(folder.name))
+            self._delete(doomed)
+            reached(Step.REMOVE_DELETED)
+        self._resisting.discard(folder)
+
+    def _sync_removal(self) -> None:
+        if self.fsync:
+            try:
+                sync_folder(self._tasks)
+            except OSError as error:  # the task is gone all the same
+                _log.warning("a power cut may bring back a task that was removed: %s", error)
+
+    def _delete(self, path: Path) -> None:
+        """Delete a file or a folder; what resists is tried again, and at the next start."""
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            self._note_resisting(path, error)
+        else:
+            self._resisting.discard(path)
+
+    def _note_resisting(self, path: Path, error: OSError) -> None:
+        if path not in self._resisting:
+            _log.warning("cannot delete %s yet: %s", path, error)
+            self._resisting.add(path)
 
     def _is_same_boot(self) -> bool:
         """Whether the system has not been started anew since the work on disk was written."""
@@ -334,9 +405,12 @@ class TaskStore:
 
         Partials and runs are not synced, because they can be made again.
         """
-        for work in self._tasks.glob("*/work"):
-            _delete(work)
-        (self._root / "boot").write_text(_boot_id() or "", encoding="utf-8")
+        for folder in (*self._tasks.glob("*/work"), *self._tasks.glob("*/derived")):
+            self._delete(folder)
+        try:
+            (self._root / "boot").write_text(_boot_id() or "", encoding="utf-8")
+        except OSError as error:  # a full disk: the next start deletes more than it must
+            _log.warning("cannot note this start of the system: %s", error)
 
 
 def _boot_id() -> str | None:
@@ -356,19 +430,12 @@ def _is_begun(folder: Path) -> bool:
         return False
 
 
+def _size_of_result(folder: Path) -> int:
+    return _size(folder / "result.csv") + sum(map(_size, (folder / "derived").glob("*")))
+
+
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _delete(path: Path) -> None:
-    """Delete a file or a folder; a failure is for the log and the next start."""
-    try:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        _log.warning("cannot delete %s: %s", path, error)

@@ -9,7 +9,8 @@ import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -18,6 +19,7 @@ import pytest
 
 #: Seconds: far more than anything here takes.
 LONG: Final = 60.0
+NO_VARIABLES: Final[Mapping[str, str]] = {}
 
 
 class Server:
@@ -94,7 +96,9 @@ class Server:
 class StartServer(Protocol):
     """Starts servers with flags by their names; all on one data folder, if none is named."""
 
-    def __call__(self, **flags: object) -> Awaitable[Server]: ...
+    def __call__(
+        self, environment: Mapping[str, str] = ..., /, **flags: object
+    ) -> Awaitable[Server]: ...
 
 
 @pytest.fixture
@@ -102,12 +106,12 @@ async def start_server(tmp_path: Path) -> AsyncIterator[StartServer]:
     """Starts servers; what still runs at the end is killed, with its workers."""
     servers: list[Server] = []
 
-    async def start(**flags: object) -> Server:
+    async def start(environment: Mapping[str, str] = NO_VARIABLES, /, **flags: object) -> Server:
         data_dir = flags.setdefault("data_dir", tmp_path / "data")
         flags.setdefault("port", 0)
         flags.setdefault("workers", 2)
         process = await asyncio.create_subprocess_exec(
-            *command("serve", **flags), stderr=PIPE, env=clean_environment()
+            *command("serve", **flags), stderr=PIPE, env=clean_environment(**environment)
         )
         server = Server(process, Path(str(data_dir)))
         servers.append(server)
@@ -140,13 +144,15 @@ def clean_environment(**variables: str) -> dict[str, str]:
     return inherited | variables
 
 
-async def run(*words: str, cwd: Path | None = None, **variables: str) -> tuple[int, str, str]:
+async def run(
+    *words: str, cwd: Path | None = None, seconds: float = LONG, **variables: str
+) -> tuple[int, str, str]:
     """Run a program to its end: exit code, standard output, standard error."""
     process = await asyncio.create_subprocess_exec(
         *words, stdout=PIPE, stderr=PIPE, cwd=cwd, env=clean_environment(**variables)
     )
     try:
-        async with asyncio.timeout(LONG):
+        async with asyncio.timeout(seconds):
             stdout, stderr = await process.communicate()
     except TimeoutError:
         process.kill()
@@ -213,11 +219,11 @@ async def until_started(http: aiohttp.ClientSession, server: Server, task_id: st
 
 
 def _children(pid: int) -> list[int]:
-    try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-    return [int(child) for child in text.split()]
+    children = []
+    for thread in Path(f"/proc/{pid}/task").glob("*"):  # any of them may have started a process
+        with suppress(FileNotFoundError, ProcessLookupError):
+            children += [int(child) for child in (thread / "children").read_text().split()]
+    return children
 
 
 def _descendants(pid: int) -> list[int]:

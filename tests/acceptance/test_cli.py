@@ -146,10 +146,6 @@ def test_a_missing_folder_for_the_output_is_told(example: Path, tmp_path: Path) 
     assert not out.parent.exists()
 
 
-def test_the_output_must_be_named(example: Path, out: Path) -> None:
-    assert "--output" in failed(*command("aggregate", example), out=out)
-
-
 def test_a_bad_setting_is_told_with_its_name(example: Path, out: Path) -> None:
     words = command("aggregate", example, "-o", out)
     text = failed(*words, out=out, PLAYS_WORKER_MEMORY="lots")

@@ -373,5 +373,5 @@ async def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> Non
 
 async def test_settings_come_from_the_environment_too(tmp_path: Path) -> None:
     code, _, text = await run(*command("serve"), PLAYS_DATA_DIR=str(tmp_path), PLAYS_PORT="many")
-    assert code == 1
+    assert code == 2
     assert "PLAYS_PORT: 'many' is not a port" in text

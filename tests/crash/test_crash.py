@@ -11,7 +11,7 @@ from plays_service.aggregation.steps import Step
 from tests.crash.campaign import Campaign
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 async def test_nothing_is_lost_in_a_dozen_kills(tmp_path: Path, seed: int) -> None:
     async with aiohttp.ClientSession() as http:
         campaign = Campaign(tmp_path, seed, http)

@@ -137,7 +137,7 @@ async def _clean(data_dir: Path) -> None:
 
 TestLife = Life.TestCase
 TestLife.settings = settings(
-    max_examples=8,
+    max_examples=4,
     stateful_step_count=12,
     deadline=None,
     derandomize=True,

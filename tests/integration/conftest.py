@@ -274,7 +274,11 @@ def leftovers(data_dir: Path) -> list[str]:
         except FileNotFoundError:
             state = None
         expected = {"task.json", "result.csv"} if state == "SUCCESS" else {"task.json"}
-        if state not in ENDED or {path.name for path in folder.iterdir()} != expected:
+        names = {path.name for path in folder.iterdir()}
+        if state == "SUCCESS":
+            found += folder.glob("derived/*.tmp")
+            names.discard("derived")
+        if state not in ENDED or names != expected:
             found.append(folder)
     return sorted(str(path.relative_to(data_dir)) for path in found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 from collections.abc import AsyncIterator
 from itertools import pairwise
@@ -109,3 +110,17 @@ async def test_a_service_that_stops_ends_it(start_service: StartService, gate: G
 async def test_events_of_an_unknown_task_are_answered_404(service: Service) -> None:
     async with service.client.get("/tasks/1/events") as answer:
         assert answer.status == 404
+
+
+async def test_a_stream_that_fails_is_cut_off_without_a_second_answer_in_it(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await service.upload(EXAMPLE)
+
+    def fail(*_: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(events, "describe", fail)
+    answer = await service.raw(request(method=b"GET", target=f"/tasks/{task_id}/events".encode()))
+    assert answer.count(b"HTTP/1.1") == 1
+    assert await service.is_healthy()

@@ -20,6 +20,7 @@ from tests.integration.conftest import (
     StartService,
     eventually,
     message_of,
+    read_answer,
     request,
     split_answer,
 )
@@ -150,7 +151,7 @@ async def test_an_upload_that_hardly_comes_is_given_up(start_service: StartServi
     trickling = asyncio.create_task(trickle())
     try:
         async with asyncio.timeout(20):
-            status, _, body = split_answer(await reader.read())
+            status, _, body = split_answer(await read_answer(reader))
     finally:
         trickling.cancel()
         writer.close()

@@ -52,7 +52,7 @@ async def test_a_result_is_packed_for_who_asks(service: Service, size: str, codi
     status, headers, body = await fetched(service, task_id, Accept_Encoding=f"{coding}, br")
     assert status == 200
     assert headers["Content-Encoding"] == coding
-    assert headers["Vary"] == "Accept-Encoding"
+    assert headers["Vary"] == "Accept, Accept-Encoding"
     assert headers["Content-Type"] == "text/csv; charset=utf-8"
     assert len(body) < len(rows) / 2
     assert UNPACK[coding](body) == RESULT_HEADER + rows
@@ -65,7 +65,7 @@ async def test_who_does_not_ask_gets_it_as_it_is(service: Service, size: str) ->
     status, headers, body = await fetched(service, task_id)
     assert (status, body) == (200, RESULT_HEADER + rows)
     assert "Content-Encoding" not in headers
-    assert headers["Vary"] == "Accept-Encoding"
+    assert headers["Vary"] == "Accept, Accept-Encoding"
     assert headers["Content-Length"] == str(len(body))
 
 

@@ -6,6 +6,7 @@ import asyncio
 import encodings
 import errno
 import json
+import os
 import re
 from typing import Any, Final
 from urllib.parse import unquote
@@ -14,7 +15,7 @@ import aiohttp
 import pytest
 
 from plays_service.tasks import TaskStore
-from tests.conftest import EXAMPLE, EXAMPLE_RESULT
+from tests.conftest import EXAMPLE, EXAMPLE_RESULT, FILLER
 from tests.integration.conftest import (
     MIB,
     Gate,
@@ -508,6 +509,25 @@ async def test_a_full_disk_is_answered_507(
             assert status == 507
             assert "disk is full" in message
     assert await service.result(await service.upload(EXAMPLE)) == EXAMPLE_RESULT
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+async def test_a_file_that_cannot_be_made_leaves_no_folder(
+    service: Service, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    really_open = os.open
+
+    def fail(path: Any, *rest: Any, **more: Any) -> int:
+        if str(path).endswith("input.csv"):
+            raise OSError(number, os.strerror(number))
+        return really_open(path, *rest, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", fail)
+        status, message, _ = await refused(service, request(EXAMPLE + FILLER, CSV))
+    assert status == 507
+    assert "disk" in message
+    await service.holds_no_tasks()
 
 
 async def test_after_a_refusal_the_connection_closes(start_service: StartService) -> None:

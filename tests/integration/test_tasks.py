@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +19,7 @@ from plays_service.tasks import CURRENT_TASK, State, Task, TaskStore
 from plays_service.tasks.executor import Executor
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
 from tests.integration.conftest import (
+    LONG,
     Gate,
     Service,
     StartService,
@@ -64,6 +68,8 @@ async def test_a_task_that_succeeded_tells_everything(service: Service) -> None:
             "self": f"/tasks/{task_id}",
             "events": f"/tasks/{task_id}/events",
             "result": f"/result/{task_id}",
+            "rows": f"/tasks/{task_id}/rows",
+            "summary": f"/tasks/{task_id}/summary",
         },
     }  # fmt: skip
     assert task == expected | {name: task[name] for name in ("created", "started", "finished")}
@@ -222,6 +228,85 @@ async def test_a_task_that_is_cancelled_just_as_it_ends_leaves_no_files(
     answer = await deleting
     assert (answer.status, (await answer.json())["state"]) == (200, "REVOKED")
     await service.holds_only_ended_tasks()
+
+
+async def test_a_task_that_ends_while_it_is_looked_at_is_shown_all_the_same(
+    service: Service, monkeypatch: pytest.MonkeyPatch, gate: Gate
+) -> None:
+    mark, marking, go_on = TaskStore.mark_started, asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow_mark(self: TaskStore, task: Task, started: float) -> None:
+        loop.call_soon_threadsafe(marking.set)
+        assert go_on.wait(LONG)
+        mark(self, task, started)
+
+    monkeypatch.setattr(TaskStore, "mark_started", slow_mark)
+    task_id = await service.upload(EXAMPLE)
+    await gate.arrived.wait()
+    looking = asyncio.create_task(service.task(task_id))
+    await marking.wait()
+    gate.open()
+    await asyncio.sleep(0.2)  # by then it would have ended
+    go_on.set()
+    assert (await looking)["state"] == "STARTED"
+    assert await service.result(task_id) == EXAMPLE_RESULT
+    await service.holds_only_ended_tasks()
+
+
+async def test_a_task_that_cannot_be_removed_stays(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await service.upload(EXAMPLE)
+    await service.result(task_id)
+    for number, problem in ((errno.EIO, "disk failed"), (errno.ENOSPC, "disk is full")):
+        with monkeypatch.context() as patch:
+            patch.setattr(TaskStore, "remove", _failing(number))
+            async with service.client.delete(f"/tasks/{task_id}") as answer:
+                assert answer.status == 507
+                assert problem in message_of(await answer.read())
+        assert await service.result(task_id) == EXAMPLE_RESULT
+    async with service.client.delete(f"/tasks/{task_id}") as answer:
+        assert answer.status == 204
+    await service.holds_no_tasks()
+
+
+async def test_a_disk_that_does_not_take_the_mark_of_a_start_hides_no_task(
+    service: Service, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await service.upload(EXAMPLE)
+    await gate.arrived.wait()
+    with monkeypatch.context() as patch:
+        patch.setattr(TaskStore, "mark_started", _failing(errno.ENOSPC))
+        assert (await service.task(task_id))["state"] == "PENDING"
+    assert (await service.task(task_id))["state"] == "STARTED"
+    gate.open()
+    assert (await service.ended_task(task_id))["state"] == "SUCCESS"
+
+
+async def test_a_disk_that_fails_at_a_task_is_named(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, problem in ((errno.EIO, "disk failed"), (errno.EDQUOT, "disk is full")):
+        fail = _failing(number)
+
+        async def call(*_: object, fail: Callable[..., None] = fail) -> None:
+            fail()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(service.runner._executor), "call", call)
+            task_id = await service.upload(EXAMPLE)
+            task = await service.ended_task(task_id)
+        assert task["state"] == "FAILURE"
+        assert problem in task["message"]
+    await service.holds_only_ended_tasks()
+
+
+def _failing(number: int) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
 
 
 async def test_results_are_found_again_after_a_restart(start_service: StartService) -> None:

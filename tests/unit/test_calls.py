@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,15 @@ from plays_service.aggregation import (
     DamagedFileError,
     Dialect,
     Reading,
+    RowQuery,
     Segment,
     Source,
     Summary,
 )
 from plays_service.aggregation.calls import CALLS
 
+#: Functions of the aggregation that the service runs itself.
+_CALLED_HERE = {"read_page", "temporary_for"}
 ROOT = Path("/data")
 DIALECT = Dialect(
     delimiter=b"\t", line_end=b"\r", fields=4, song=3, date=0, plays=1, data_start=1 << 40,
@@ -41,6 +45,8 @@ SUMMARY = Summary(rows=1 << 62, lines=3, groups=2, skipped=1, errors=(ERROR,), e
         True,
         (1 << 64) - 1,
         "Ünïcode",
+        b"\x00\xff",
+        RowQuery(sort="plays", descending=True, song="Straße", first_date=20200101),
         ROOT / "tasks" / "x" / "input.csv",
         range(3, 512),
         DIALECT,
@@ -131,8 +137,8 @@ def test_other_errors_tell_their_kind_alone(monkeypatch: pytest.MonkeyPatch) -> 
         wire.result_of(outcome)
 
 
-def test_every_public_call_can_travel() -> None:
-    assert CALLS["aggregate_segment"] is aggregation.aggregate_segment
-    local = {"aggregate_file", "engine_name", "read_dialect", "temporary_for", "use_engine"}
-    public = {name for name in aggregation.__all__ if name.islower() and name not in local}
-    assert public == set(CALLS)
+def test_every_call_to_a_worker_can_travel() -> None:
+    folder = Path(aggregation.__file__).parents[1] / "tasks"
+    text = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    called = set(re.findall(r"[ (]aggregation\.([a-z_]+)\b", text))
+    assert called - _CALLED_HERE == set(CALLS)

@@ -143,7 +143,7 @@ def _write(draw: st.DrawFn, names: list[str], records: list[tuple[str, str, int]
     return written.rstrip("\r\n") if draw(st.booleans()) else written
 
 
-@examples(200)
+@examples(100)
 @given(files(), means)
 def test_what_csv_writes_is_what_a_dictionary_counts(
     aggregate: Aggregate, file: File, means: Means
@@ -154,7 +154,7 @@ def test_what_csv_writes_is_what_a_dictionary_counts(
     assert summary.groups == len(file.totals)
 
 
-@examples(100)
+@examples(50)
 @given(files(), means)
 def test_the_result_can_be_read_by_csv(aggregate: Aggregate, file: File, means: Means) -> None:
     result, _ = aggregate(file.data, encoding=file.encoding, **means._asdict())
@@ -373,7 +373,7 @@ FIXED = [
 ]
 
 
-@examples(400)
+@examples(200)
 @given(plays(), means, st.booleans())
 @example(FIXED[0], Means(1, 1 << 10, 0), True)
 @example(FIXED[1], Means(1, 1 << 10, 0), True)
@@ -396,7 +396,7 @@ def test_any_bytes_mean_what_they_mean_to_a_naive_reader(
         assert [error.line for error in summary.errors] == expected.errors[:100]
 
 
-@examples(100)
+@examples(50)
 @given(st.binary(max_size=200) | st.text(ASCII + "SongDateNumber of Plays").map(str.encode), means)
 def test_junk_is_an_error_on_a_line(aggregate: Aggregate, data: bytes, means: Means) -> None:
     for skip_errors in (False, True):

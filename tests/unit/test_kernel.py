@@ -243,7 +243,7 @@ def files(draw: st.DrawFn) -> bytes:
 
 
 @settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -263,7 +263,7 @@ def test_both_say_the_same(
 
 
 @settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
@@ -446,11 +446,11 @@ def _damages(whole: bytes) -> Iterator[bytes]:
     for size in range(0, len(whole), 7):
         yield whole[:size]
     chance = random.Random(1)
-    for _ in range(300):
+    for _ in range(100):
         at, bit = chance.randrange(len(whole)), 1 << chance.randrange(8)
         yield whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :]
     start = int.from_bytes(whole[-28:-20], "little")
-    for _ in range(600):
+    for _ in range(200):
         index = bytearray(whole[start:-28])
         blocks = int.from_bytes(whole[-20:-16], "little")
         at = chance.randrange(blocks * 40)

@@ -15,7 +15,7 @@ SCRIPT = r"""
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from plays_service.aggregation import PARTITIONS, Segment, Source, dialect_of, native
+from plays_service.aggregation import PARTITIONS, RowQuery, Segment, Source, dialect_of, native
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
@@ -34,6 +34,9 @@ def work(folder):
         native.merge_partitions([combined], range(PARTITIONS), run, 1, memory)
         for ranges, offset in native.plan_result([run], result, 1000):
             native.write_ranges([run], ranges, result, offset)
+        native.build_view(result, RowQuery("song", song="ü"), folder / "view", memory)
+        native.summarize(result, max(memory, 1 << 18), 1)
+        native.json_lines(result, 0, 1 << 20)
 
 with TemporaryDirectory() as name:
     folder = Path(name)
@@ -54,7 +57,7 @@ with TemporaryDirectory() as name:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_many_runs_leave_the_process_as_large_as_it_was() -> None:
-    rounds = 75
+    rounds = 40
     grown = subprocess.run(
         [sys.executable, "-c", SCRIPT.replace("ROUNDS", str(rounds))],
         check=True,

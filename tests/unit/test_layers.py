@@ -17,6 +17,8 @@ ALLOWED = {
     "aggregation": set(),
     "tasks": {"aggregation", "settings"},
     "api": {"aggregation", "tasks", "settings", "tokens", "__version__"},
+    "offline": {"aggregation", "tasks", "settings"},
+    "client": {"__version__"},
 }
 #: What each layer must not know at all.
 FORBIDDEN = {"aggregation": {"asyncio", "aiohttp"}, "tasks": {"aiohttp"}}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,11 +88,66 @@ def test_cleaning_leaves_the_state_and_after_success_the_result(store: TaskStore
         assert {path.name for path in store.folder(task).iterdir()} == left
 
 
+def test_dropped_work_leaves_the_state_that_is_being_written(store: TaskStore) -> None:
+    task = _accepted(store)
+    for name in ("task.json.tmp", "result.csv.tmp", "result.csv"):
+        (store.folder(task) / name).touch()
+    store.drop_work(task)
+    left = {path.name for path in store.folder(task).iterdir()}
+    assert left == {"task.json", "task.json.tmp", "input.csv"}
+
+
 def test_a_removed_task_leaves_nothing(store: TaskStore, tmp_path: Path) -> None:
     task = _accepted(store)
     store.remove(task)
     files = [path.name for path in (tmp_path / "data").rglob("*") if path.is_file()]
     assert sorted(files) == ["boot", "lock"]
+
+
+def _broken(*_: object, **__: object) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_what_cannot_be_deleted_is_deleted_later(
+    store: TaskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = _accepted(store)
+    trash = tmp_path / "data" / "trash"
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", _broken)
+        store.remove(task)
+        store.delete_again()
+    assert not store.folder(task).exists()
+    assert (store.resisting, len(list(trash.iterdir()))) == (1, 1)
+    store.delete_again()
+    assert (store.resisting, list(trash.iterdir())) == (0, [])
+
+
+def test_a_task_that_cannot_be_removed_is_whole(
+    store: TaskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = _accepted(store)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", _broken)
+        with pytest.raises(OSError, match="error"):
+            store.remove(task)
+    store.delete_again()
+    assert [known.id for known in store.load()] == [task.id]
+
+
+def test_what_was_begun_goes_as_soon_as_the_disk_lets_it(
+    store: TaskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = Task(filename="plays.csv", bytes=26)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", _broken)
+        patch.setattr(Path, "write_bytes", _broken)
+        with pytest.raises(OSError, match="error"):
+            store.accept_bytes(b"Song,", task)
+        store.delete_again()
+    assert store.folder(task).exists()
+    store.delete_again()
+    assert not store.folder(task).exists()
 
 
 @pytest.mark.parametrize(

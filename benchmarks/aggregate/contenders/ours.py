@@ -12,12 +12,6 @@ __all__ = ["run"]
 
 
 def run(job: Job) -> None:
-    summary = aggregate_offline(
-        Path(job.input),
-        Path(job.output),
-        Settings(workers=job.threads),
-        encoding=None,
-        skip_errors=False,
-    )
-    if summary.error is not None:
-        raise ValueError(str(summary.error))
+    outcome = aggregate_offline([Path(job.input)], Path(job.output), Settings(workers=job.threads))
+    if outcome.error is not None:
+        raise ValueError(str(outcome.error))

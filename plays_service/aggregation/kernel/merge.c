@@ -4,6 +4,7 @@
 
 #include "hash.h"
 #include "memory.h"
+#include "order.h"
 #include "partial.h"
 #include "rows.h"
 #include "scatter.h"
@@ -259,12 +260,6 @@ pk_combine(const pk_blocks *partials, const pk_merge_means *means, pk_writer *pa
 
 /* ---- Runs into the result ---- */
 
-/* A row: where it belongs and where its text is (offset and length in one). */
-typedef struct {
-    uint64_t first;
-    uint64_t text;
-} placed;
-
 typedef struct {
     const pk_blocks *runs;
     pk_failure *failure;
@@ -293,10 +288,10 @@ list_rows(restore *one, const pk_block *blocks, size_t count, size_t *rows, uint
     }
     pk_status status = space_for(&one->texts, size + PK_PADDING);
     if (status == PK_OK) {
-        status = space_for(&one->rows, *rows * sizeof(placed));
+        status = space_for(&one->rows, *rows * sizeof(pk_placed));
     }
     uint8_t *bytes = one->texts.bytes;
-    placed *next = (placed *)(void *)one->rows.bytes;
+    pk_placed *next = (pk_placed *)(void *)one->rows.bytes;
     for (size_t i = 0; i < count && status == PK_OK; i++) {
         one->failure->file = blocks[i].file;
         status = pk_block_read(one->runs, &blocks[i], bytes);
@@ -309,7 +304,8 @@ list_rows(restore *one, const pk_block *blocks, size_t count, size_t *rows, uint
             }
             uint64_t first = group.first - base;
             uint64_t text = (uint64_t)(group.text - one->texts.bytes);
-            *next++ = (placed){first, text << TEXT_BITS | group.length};
+            /* where it belongs, and where its text is: offset and length in one */
+            *next++ = (pk_placed){first, text << TEXT_BITS | group.length};
             *spread |= first;
         }
         bytes += blocks[i].size;
@@ -317,40 +313,12 @@ list_rows(restore *one, const pk_block *blocks, size_t count, size_t *rows, uint
     return status;
 }
 
-#define DIGIT_BITS 11
-
-/* Distributes the rows by one digit of their first row, keeping the order of equal ones. */
-static void
-distribute(const placed *from, placed *to, size_t count, unsigned shift, unsigned bits)
-{
-    size_t next[1 << DIGIT_BITS] = {0};
-    const uint64_t mask = (1ULL << bits) - 1;
-    for (size_t i = 0; i < count; i++) {
-        next[from[i].first >> shift & mask]++;
-    }
-    size_t sum = 0;
-    for (size_t digit = 0; digit <= mask; digit++) {
-        size_t here = next[digit];
-        next[digit] = sum;
-        sum += here;
-    }
-    for (size_t i = 0; i < count; i++) {
-        to[next[from[i].first >> shift & mask]++] = from[i];
-    }
-}
-
-/* Restores the order without a comparison: digit by digit, the lowest first. */
 static pk_status
 sort_rows(restore *one, size_t count, uint64_t spread)
 {
-    unsigned bits = spread ? 64 - (unsigned)__builtin_clzll(spread) : 0;
-    unsigned passes = (bits + DIGIT_BITS - 1) / DIGIT_BITS;
-    pk_status status = space_for(&one->sorted, count * sizeof(placed));
-    for (unsigned i = 0; i < passes && status == PK_OK; i++) {
-        unsigned width = (bits + passes - 1) / passes, shift = i * width;
-        width = bits - shift < width ? bits - shift : width;
-        distribute((const placed *)(void *)one->rows.bytes, (placed *)(void *)one->sorted.bytes,
-                   count, shift, width);
+    pk_status status = space_for(&one->sorted, count * sizeof(pk_placed));
+    pk_placed *rows = (pk_placed *)(void *)one->rows.bytes;
+    if (status == PK_OK && pk_order(rows, (pk_placed *)(void *)one->sorted.bytes, count, spread)) {
         space swap = one->rows;
         one->rows = one->sorted;
         one->sorted = swap;
@@ -361,7 +329,7 @@ sort_rows(restore *one, size_t count, uint64_t spread)
 static pk_status
 write_texts(restore *one, size_t count)
 {
-    const placed *rows = (const placed *)(const void *)one->rows.bytes;
+    const pk_placed *rows = (const pk_placed *)(const void *)one->rows.bytes;
     const uint8_t *texts = one->texts.bytes;
     const uint64_t length_mask = (1ULL << TEXT_BITS) - 1;
     const size_t ahead = 16;
@@ -369,10 +337,10 @@ write_texts(restore *one, size_t count)
     size_t used = 0;
     for (size_t i = 0; i < count && status == PK_OK; i++) {
         if (i + ahead < count) {
-            __builtin_prefetch(texts + (rows[i + ahead].text >> TEXT_BITS));
+            __builtin_prefetch(texts + (rows[i + ahead].what >> TEXT_BITS));
         }
-        size_t length = (size_t)(rows[i].text & length_mask);
-        const uint8_t *text = texts + (rows[i].text >> TEXT_BITS);
+        size_t length = (size_t)(rows[i].what & length_mask);
+        const uint8_t *text = texts + (rows[i].what >> TEXT_BITS);
         if (PK_UNLIKELY(used + length + PK_PADDING > one->out.size)) {
             status = pk_write_at(one->descriptor, one->out.bytes, used, one->offset);
             one->offset += used;

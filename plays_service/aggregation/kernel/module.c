@@ -8,12 +8,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "digest.h"
 #include "groupfile.h"
 #include "index.h"
+#include "json.h"
 #include "memory.h"
 #include "merge.h"
 #include "scan.h"
 #include "segment.h"
+#include "view.h"
 
 #define MAGIC_SIZE 8
 
@@ -136,9 +139,17 @@ close_request(pk_scan *scan, request *what)
     if (what->descriptor >= 0) {
         (void)close(what->descriptor);
     }
-    if (what->output_descriptor >= 0) {
-        (void)close(what->output_descriptor);
+}
+
+/* Closes a file that was written: NFS may tell only now that it could not take it. */
+static pk_status
+close_output(int descriptor, pk_status status, int *number)
+{
+    if (descriptor >= 0 && close(descriptor) < 0 && status == PK_OK) {
+        *number = errno;
+        return PK_OUTPUT_ERROR;
     }
+    return status;
 }
 
 static pk_status
@@ -158,7 +169,7 @@ segment_work(request *what, pk_scan *scan, pk_writer *writer)
 }
 
 PyDoc_STRVAR(aggregate_segment_doc,
-             "aggregate_segment(path, start, end, rough, dialect, skip_errors, seed, memory, "
+             "aggregate_segment(path, start, end, rough, base, dialect, skip_errors, seed, memory, "
              "sample, output)\n--\n\nWrite a segment's groups as the blocks of a partial, which "
              "has no magic, index and trailer yet.\nReturns (true start, true end, whether the "
              "file's end was met, stopped, rows, lines, skipped, bad, index, offset of the "
@@ -169,15 +180,16 @@ aggregate_segment(PyObject *Py_UNUSED(module), PyObject *args)
 {
     request what = {.descriptor = -1, .output_descriptor = -1};
     PyObject *dialect;
-    unsigned long long seed;
+    unsigned long long seed, base;
     Py_ssize_t memory, sample;
-    if (!PyArg_ParseTuple(args, "SKKpO!pKnnS", &what.path, &what.start, &what.end, &what.rough,
-                          &PyTuple_Type, &dialect, &what.skip_errors, &seed, &memory, &sample,
-                          &what.output) ||
+    if (!PyArg_ParseTuple(args, "SKKpKO!pKnnS", &what.path, &what.start, &what.end, &what.rough,
+                          &base, &PyTuple_Type, &dialect, &what.skip_errors, &seed, &memory,
+                          &sample, &what.output) ||
         !read_dialect(dialect, &what.dialect)) {
         return NULL;
     }
-    what.means = (pk_means){seed, memory < 0 ? 0 : (size_t)memory, sample < 1 ? 1 : (size_t)sample};
+    what.means = (pk_means){seed, memory < 0 ? 0 : (size_t)memory, sample < 1 ? 1 : (size_t)sample,
+                            base};
     pk_scan *scan = PyMem_Calloc(1, sizeof *scan);
     if (scan == NULL) {
         return PyErr_NoMemory();
@@ -191,6 +203,7 @@ aggregate_segment(PyObject *Py_UNUSED(module), PyObject *args)
     status = segment_work(&what, scan, &writer);
     number = errno;
     at_end = scan->buffer.at_end;
+    status = close_output(what.output_descriptor, status, &number);
     close_request(scan, &what);
     Py_END_ALLOW_THREADS
     PyObject *result = NULL;
@@ -232,7 +245,7 @@ aggregate_file(PyObject *Py_UNUSED(module), PyObject *args)
         !read_dialect(dialect, &what.dialect)) {
         return NULL;
     }
-    what.means = (pk_means){seed, memory < 0 ? 0 : (size_t)memory, 1};
+    what.means = (pk_means){seed, memory < 0 ? 0 : (size_t)memory, 1, 0};
     pk_scan *scan = PyMem_Calloc(1, sizeof *scan);
     if (scan == NULL) {
         return PyErr_NoMemory();
@@ -327,7 +340,7 @@ merge_partitions(PyObject *Py_UNUSED(module), PyObject *args)
             pk_writer_open(&writer, descriptor, MAGIC_SIZE);
             status = range_size > 0 ? pk_merge(&blocks, &means, &writer, &groups, &failure)
                                     : pk_combine(&blocks, &means, &writer, &groups, &failure);
-            (void)close(descriptor);
+            status = close_output(descriptor, status, &failure.number);
         }
     }
     pk_blocks_close(&blocks);
@@ -375,9 +388,7 @@ write_ranges(PyObject *Py_UNUSED(module), PyObject *args)
         failure.number = errno;
         status = descriptor < 0 ? PK_OUTPUT_ERROR
                                 : pk_write_ranges(&blocks, descriptor, offset, &failure);
-        if (descriptor >= 0) {
-            (void)close(descriptor);
-        }
+        status = close_output(descriptor, status, &failure.number);
     }
     pk_blocks_close(&blocks);
     Py_END_ALLOW_THREADS
@@ -388,6 +399,183 @@ write_ranges(PyObject *Py_UNUSED(module), PyObject *args)
         return raise_status(status, failure.number, path, failure.file);
     }
     Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(build_view_doc,
+             "build_view(result, start, output, head_size, scratch, step, width, sort, descending, "
+             "memory, needle, first_date, last_date, folds)\n--\n\nWrite the offsets of the rows of "
+             "a result that match into a view, which has no head yet.\nReturns how many rows match.");
+
+static PyObject *
+build_view(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *result, *output, *scratch;
+    pk_view_means means = {0};
+    pk_match match = {0};
+    unsigned long long start, head_size, step;
+    unsigned int sort;
+    int descending;
+    Py_ssize_t memory, needle_size, folds_size;
+    const char *needle, *folds;
+    if (!PyArg_ParseTuple(args, "SKSKSKIIpny#IIy#", &result, &start, &output, &head_size, &scratch,
+                          &step, &means.width, &sort, &descending, &memory, &needle, &needle_size,
+                          &match.first_date, &match.last_date, &folds, &folds_size)) {
+        return NULL;
+    }
+    if (sort > PK_BY_PLAYS || step < 1 || means.width < 1 || means.width > 8) {
+        PyErr_SetString(PyExc_ValueError, "not a view");
+        return NULL;
+    }
+    means.sort = (pk_sort)sort;
+    means.descending = descending;
+    means.memory = memory < 0 ? 0 : (size_t)memory;
+    means.start = start;
+    means.step = step;
+    means.head_size = head_size;
+    means.scratch = PyBytes_AsString(scratch);
+    match.needle = (const uint8_t *)needle;
+    match.needle_length = (size_t)needle_size;
+    match.folds = (const pk_fold_entry *)(const void *)folds;
+    match.fold_count = (size_t)folds_size / sizeof(pk_fold_entry);
+    pk_status status = PK_INPUT_ERROR;
+    uint64_t rows = 0;
+    int number;
+    Py_BEGIN_ALLOW_THREADS
+    int from = open(PyBytes_AsString(result), O_RDONLY | O_CLOEXEC), to = -1;
+    if (from >= 0) {
+        to = open(PyBytes_AsString(output), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        status = to < 0 ? PK_OUTPUT_ERROR : pk_build_view(from, to, &means, &match, &rows);
+    }
+    number = errno;
+    if (to >= 0) {
+        (void)close(to);
+    }
+    if (from >= 0) {
+        (void)close(from);
+    }
+    Py_END_ALLOW_THREADS
+    if (status != PK_OK) {
+        return raise_status(status, number, status == PK_INPUT_ERROR ? result : output, 0);
+    }
+    return PyLong_FromUnsignedLongLong(rows);
+}
+
+static PyObject *
+wide(pk_int128 number)
+{
+    return PyBytes_FromStringAndSize((const char *)&number, sizeof number);
+}
+
+/* Appends to a list what Py_BuildValue has made; false with an exception. */
+static bool
+append(PyObject *list, PyObject *one)
+{
+    bool done = one != NULL && PyList_Append(list, one) == 0;
+    Py_XDECREF(one);
+    return done;
+}
+
+static PyObject *
+period_list(const pk_digest *digest)
+{
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list != NULL && i < PK_PERIODS; i++) {
+        const pk_period *one = &digest->periods[i];
+        if (one->period != 0 &&
+            !append(list, Py_BuildValue("IN", (unsigned int)one->period, wide(one->plays)))) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+static PyObject *
+top_list(const pk_digest *digest)
+{
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list != NULL && i < digest->top_count; i++) {
+        const pk_top_song *one = &digest->top[i];
+        if (!append(list, Py_BuildValue("y#N", (const char *)one->song, (Py_ssize_t)one->length,
+                                        wide(one->plays)))) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+PyDoc_STRVAR(summarize_doc,
+             "summarize(result, start, seed, memory, most_periods)\n--\n\nReturns (rows, songs, "
+             "dates, plays, first date, last date, divisor, periods, top songs); plays are 16 "
+             "bytes each, in the machine's order.");
+
+static PyObject *
+summarize(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *result;
+    unsigned long long start, seed;
+    Py_ssize_t memory, most_periods;
+    if (!PyArg_ParseTuple(args, "SKKnn", &result, &start, &seed, &memory, &most_periods)) {
+        return NULL;
+    }
+    pk_digest_means means = {seed, memory < 0 ? 0 : (size_t)memory, start, (size_t)most_periods};
+    pk_digest digest = {0};
+    pk_status status = PK_INPUT_ERROR;
+    int number;
+    Py_BEGIN_ALLOW_THREADS
+    int from = open(PyBytes_AsString(result), O_RDONLY | O_CLOEXEC);
+    if (from >= 0) {
+        status = pk_digest_result(from, &means, &digest);
+    }
+    number = errno;
+    if (from >= 0) {
+        (void)close(from);
+    }
+    Py_END_ALLOW_THREADS
+    PyObject *outcome = NULL;
+    if (status != PK_OK) {
+        raise_status(status, number, result, 0);
+    } else {
+        outcome = Py_BuildValue(
+            "KKKNIIINN", (unsigned long long)digest.rows, (unsigned long long)digest.songs,
+            (unsigned long long)digest.dates, wide(digest.plays), (unsigned int)digest.first_date,
+            (unsigned int)digest.last_date, (unsigned int)digest.divisor, period_list(&digest),
+            top_list(&digest));
+    }
+    pk_digest_close(&digest);
+    return outcome;
+}
+
+PyDoc_STRVAR(json_lines_doc, "json_lines(result, start, size)\n--\n\nReturns (lines of the rows "
+                             "that begin in about size bytes from start on, where they end).");
+
+static PyObject *
+json_lines(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *result;
+    unsigned long long start, size;
+    if (!PyArg_ParseTuple(args, "SKK", &result, &start, &size)) {
+        return NULL;
+    }
+    pk_json json = {0};
+    pk_status status = PK_INPUT_ERROR;
+    int number;
+    Py_BEGIN_ALLOW_THREADS
+    int from = open(PyBytes_AsString(result), O_RDONLY | O_CLOEXEC);
+    if (from >= 0) {
+        status = pk_json_lines(from, start, size, &json);
+    }
+    number = errno;
+    if (from >= 0) {
+        (void)close(from);
+    }
+    Py_END_ALLOW_THREADS
+    PyObject *outcome =
+        status == PK_OK
+            ? Py_BuildValue("y#K", json.bytes == NULL ? "" : (const char *)json.bytes,
+                            (Py_ssize_t)json.used, (unsigned long long)json.end)
+            : raise_status(status, number, result, 0);
+    pk_json_close(&json);
+    return outcome;
 }
 
 PyDoc_STRVAR(use_index_doc, "use_index(name)\n--\n\nFor tests: use the indexer \"avx2\", "
@@ -431,6 +619,9 @@ static PyMethodDef methods[] = {
     {"aggregate_file", aggregate_file, METH_VARARGS, aggregate_file_doc},
     {"merge_partitions", merge_partitions, METH_VARARGS, merge_partitions_doc},
     {"write_ranges", write_ranges, METH_VARARGS, write_ranges_doc},
+    {"build_view", build_view, METH_VARARGS, build_view_doc},
+    {"summarize", summarize, METH_VARARGS, summarize_doc},
+    {"json_lines", json_lines, METH_VARARGS, json_lines_doc},
     {"use_index", use_index, METH_VARARGS, use_index_doc},
     {"fail_allocation", fail_allocation, METH_VARARGS, fail_allocation_doc},
     {"allocated", allocated, METH_NOARGS, allocated_doc},

@@ -59,8 +59,8 @@ write_pair(uint8_t *out, uint32_t number)
     return out + 2;
 }
 
-static uint8_t *
-write_date(uint8_t *out, uint32_t date)
+uint8_t *
+pk_write_date(uint8_t *out, uint32_t date)
 {
     uint32_t year = date / 10000, rest = date % 10000;
     out = write_pair(out, year / 100);
@@ -89,8 +89,8 @@ write_digits_before(uint8_t *end, uint64_t number)
     return end;
 }
 
-static uint8_t *
-write_total(uint8_t *out, pk_int128 total)
+uint8_t *
+pk_write_total(uint8_t *out, pk_int128 total)
 {
     uint8_t digits[48], *end = digits + sizeof digits, *begin = end;
     pk_uint128 number = (pk_uint128)total;
@@ -124,9 +124,9 @@ pk_write_row(uint8_t *out, const uint8_t *song, uint32_t length, uint32_t date, 
         out += length;
     }
     *out++ = ',';
-    out = write_date(out, date);
+    out = pk_write_date(out, date);
     *out++ = ',';
-    out = write_total(out, total);
+    out = pk_write_total(out, total);
     *out++ = '\n';
     return out;
 }

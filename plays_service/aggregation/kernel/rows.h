@@ -13,4 +13,8 @@
 uint8_t *pk_write_row(uint8_t *out, const uint8_t *song, uint32_t length, uint32_t date,
                       pk_int128 total);
 
+/* The date (YYYYMMDD) as YYYY-MM-DD, the total in digits, at `out`; both return their end. */
+uint8_t *pk_write_date(uint8_t *out, uint32_t date);
+uint8_t *pk_write_total(uint8_t *out, pk_int128 total);
+
 #endif

@@ -200,6 +200,7 @@ take_rows(void *context, pk_row *rows, size_t count)
     uint64_t seed = one->means->seed;
     for (size_t i = 0; i < count; i++) {
         rows[i].hash = pk_key_hash(rows[i].song, rows[i].length, rows[i].date, seed);
+        rows[i].first += one->means->base;
     }
     return one->scattering ? scatter_rows(one, rows, count) : fold_rows(one, rows, count);
 }

@@ -10,6 +10,7 @@ typedef struct {
     uint64_t seed;
     size_t memory; /* bytes, about */
     size_t sample; /* rows after which it is first asked whether a table is worth its while */
+    uint64_t base; /* bytes of the inputs before this one: rows of all of them are in one order */
 } pk_means;
 
 /* Aggregates the records of a scan into blocks by partition. */

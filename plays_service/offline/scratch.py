@@ -1,0 +1,76 @@
+"""Folders for what is needed only meanwhile, gone even where their owner was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["scratch_folder"]
+
+_PREFIX: Final = ".plays-service-"
+#: In each folder: locked as long as its owner lives, whatever ends it.
+_LOCK: Final = "lock"
+
+
+@contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """A new folder in ``parent``, removed at the end; first go those whose owners have died."""
+    if sys.platform != "win32":
+        _sweep(parent)
+    folder, lock = _make(parent)
+    try:
+        yield folder
+    finally:
+        os.close(lock)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make(parent: Path) -> tuple[Path, int]:
+    """A folder and the descriptor of its lock."""
+    while True:
+        folder = _make_folder(parent)
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT)
+        if sys.platform == "win32":
+            return folder, lock
+        with contextlib.suppress(OSError):  # a file system without locks: nobody sweeps there
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.fstat(lock).st_nlink:
+            return folder, lock
+        os.close(lock)  # swept before it was locked
+
+
+def _make_folder(parent: Path) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    except OSError as error:
+        error.filename = str(parent)  # the name of what is not there helps nobody
+        raise
+
+
+def _sweep(parent: Path) -> None:
+    for folder in parent.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if folder.lstat().st_uid == os.geteuid():
+                _remove_unless_locked(folder)
+
+
+def _remove_unless_locked(folder: Path) -> None:
+    """Raises `OSError` where there is no lock, or somebody has it."""
+    if sys.platform == "win32":
+        return
+    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder)
+    finally:
+        os.close(lock)

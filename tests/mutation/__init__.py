@@ -1,0 +1,1 @@
+"""Damaged uploads by the thousand: `make mutate`."""

@@ -1,0 +1,1 @@
+"""Requests made from ``/openapi.json``: `make schemathesis`."""
