@@ -15,7 +15,7 @@ INSTALL_INPUTS := setup.cfg setup.py pyproject.toml $(wildcard plays_service/*/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test coverage sanitize fuzz crash faults mutate schemathesis soak lint types format bench-aggregate bench-service dist dist-test release audit image image-test browser-large clean
+.PHONY: help run test coverage sanitize fuzz crash faults mutate schemathesis soak lint types format bench-aggregate bench-service bench-scale dist dist-test release audit image image-test browser-large clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' Makefile | expand -t 18
@@ -89,6 +89,9 @@ bench-aggregate: $(BENCH)/.aggregate ## Measure the aggregation beside DuckDB, P
 
 bench-service: $(BENCH)/.service ## Measure the whole service beside the prototype's stack (needs RabbitMQ)
 	@$(BENCH)/bin/python -m benchmarks.service $(ARGS)
+
+bench-scale: $(BENCH)/.service ## Measure Celery workers beside processes and the prototype's stack (needs RabbitMQ)
+	@$(BENCH)/bin/python -m benchmarks.scale $(ARGS)
 
 dist: $(VENV)/.dist ## Build the sdist and a wheel for this machine into ./dist, and check their metadata
 	@rm -rf dist

@@ -15,7 +15,7 @@ from typing import Final
 from benchmarks.aggregate.processes import cpu_seconds, descendants, memory
 from benchmarks.service.rabbitmq import RabbitMQ, await_port, free_port
 
-__all__ = ["STACKS", "Stack"]
+__all__ = ["STACKS", "Stack", "running"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,10 @@ class Stack:
 
 
 @contextmanager
-def _process(
+def running(
     command: Sequence[str], log: Path, environment: dict[str, str] | None = None
 ) -> Iterator[int]:
+    """A process, by its id; it is ended on leaving, with all that comes from it."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -72,7 +73,7 @@ def _ours(folder: Path) -> Iterator[Stack]:
     command = [sys.executable, "-m", "plays_service", "serve", "--port", str(port)]
     environment = {"PLAYS_DATA_DIR": str(folder / "data"), "PLAYS_LOG_LEVEL": "warning"}
     log = folder / "ours.log"
-    with _process(command, log, environment) as pid:
+    with running(command, log, environment) as pid:
         await_port(port, log)
         yield Stack("plays_service", port, [pid], waits=True)
 
@@ -90,8 +91,8 @@ def _prototype(folder: Path) -> Iterator[Stack]:
         api = [*python, "uvicorn", f"{rival}.api:app", "--port", str(port), "--log-level=warning"]
         pids = [
             broker.pids[0],
-            stack.enter_context(_process(worker, folder / "worker.log", environment)),
-            stack.enter_context(_process(api, folder / "api.log", environment)),
+            stack.enter_context(running(worker, folder / "worker.log", environment)),
+            stack.enter_context(running(api, folder / "api.log", environment)),
         ]
         await_port(port, folder / "api.log")
         yield Stack("prototype (uvicorn, Celery, RabbitMQ, Dask)", port, pids, waits=False)
