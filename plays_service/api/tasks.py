@@ -32,7 +32,7 @@ async def delete_task(request: web.Request) -> web.Response:
         await runner.remove(task)
     except TimeoutError:
         raise ApiError(
-            503, "The replica that has the task does not answer; try again", {"Retry-After": "5"}
+            503, "The task's last calls are still under way; try again", {"Retry-After": "5"}
         ) from None
     except OSError as error:
         raise no_room(error) from error

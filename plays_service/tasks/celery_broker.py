@@ -15,7 +15,7 @@ from kombu import Exchange, Queue
 
 from plays_service.settings import Settings
 
-__all__ = ["DELIVERIES", "PARKED", "PARKED_CALLS", "RUN_CALLS", "TRIES", "make_celery"]
+__all__ = ["DELIVERIES", "HEARTBEAT", "PARKED", "PARKED_CALLS", "RUN_CALLS", "TRIES", "make_celery"]
 
 #: The one task of the workers: runs a list of calls.
 RUN_CALLS: Final = "plays.run_calls"
@@ -36,7 +36,7 @@ _MOST_DELIVERIES: Final = 20
 #: broker's is half an hour where a queue sets none. Brokers before RabbitMQ 3.12 do not look at it.
 _LONGEST_CALL: Final = 24 * 3600 * 1000
 #: Seconds after which a silent connection is taken for dead.
-_HEARTBEAT: Final = 10
+HEARTBEAT: Final = 10
 
 
 def make_celery(settings: Settings, **transport_options: Any) -> Celery:
@@ -74,7 +74,7 @@ def make_celery(settings: Settings, **transport_options: Any) -> Celery:
         worker_proc_alive_timeout=60,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        broker_heartbeat=_HEARTBEAT,
+        broker_heartbeat=HEARTBEAT,
         # a message counts as sent when the broker says that it has it
         broker_transport_options={"confirm_publish": True} | transport_options,
     )

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import uuid4
 
@@ -23,7 +24,14 @@ from plays_service import aggregation
 from plays_service.aggregation import CallError, CallWire
 from plays_service.settings import Settings
 from plays_service.tasks.batcher import Outcome, run_all
-from plays_service.tasks.celery_broker import PARKED, PARKED_CALLS, RUN_CALLS, TRIES, make_celery
+from plays_service.tasks.celery_broker import (
+    HEARTBEAT,
+    PARKED,
+    PARKED_CALLS,
+    RUN_CALLS,
+    TRIES,
+    make_celery,
+)
 from plays_service.tasks.executor import WorkersChanged
 from plays_service.tasks.worker_pool import WorkerDiedError
 
@@ -40,7 +48,7 @@ _ENDING: Final = "the workers are being ended"
 _CONNECT_AGAIN: Final = 0.5
 _COUNT_AGAIN: Final = 1.0  #: between two counts of the workers
 _LISTEN: Final = 0.2  #: for answers, before anything else is looked at
-_CONFIRMED_WITHIN: Final = 30  #: what the broker has to take a message
+_SILENCE: Final = 20.0  #: after which a broker that is asked is taken for dead
 #: Messages that are sent at the same time: each waits for the broker's disk.
 _SENDERS: Final = 4
 #: Milliseconds that the broker keeps the answers for a service that is away.
@@ -82,7 +90,7 @@ class CeleryExecutor(Executor):
         self._processes = settings.workers
         self._tries = settings.max_tries
         self._wire = CallWire(settings.data_dir.absolute())
-        self._app = make_celery(settings, max_retries=0, read_timeout=_CONFIRMED_WITHIN)
+        self._app = make_celery(settings, max_retries=0)
         self._replies = Queue(
             f"plays.replies.{uuid4()}", PARKED, queue_arguments={"x-expires": _KEEP_ANSWERS}
         )
@@ -91,6 +99,7 @@ class CeleryExecutor(Executor):
         self._outages = 0
         self._connected = threading.Event()
         self._closing = threading.Event()
+        self._connections: SimpleQueue[Connection] = SimpleQueue()  # of the senders, free
         self._senders = ThreadPoolExecutor(_SENDERS, "celery send")
         self._listener = threading.Thread(target=self._listen, name="celery answers", daemon=True)
         connection = self._app.connection_for_read()
@@ -166,6 +175,8 @@ class CeleryExecutor(Executor):
     def _join(self) -> None:
         self._senders.shutdown()
         self._listener.join()
+        while not self._connections.empty():
+            self._connections.get().close()
         self._app.close()
 
     # ---- Sending ----
@@ -185,14 +196,7 @@ class CeleryExecutor(Executor):
             if sent.growing is not None:
                 _flush(sent.growing)
             sent.outages = self._outages
-            self._app.send_task(
-                RUN_CALLS,
-                (sent.calls,),
-                task_id=call_id,
-                reply_to=self._replies.name,
-                headers={TRIES: self._tries},
-                retry=False,
-            )
+            self._publish(call_id, sent)
         except self._errors as error:
             _log.info("cannot send a call, will try again: %s", error)
             self._closing.wait(_CONNECT_AGAIN)
@@ -200,17 +204,42 @@ class CeleryExecutor(Executor):
         except Exception as error:
             self._fail(call_id, error)
 
+    def _publish(self, call_id: str, sent: _Sent) -> None:
+        """Send a message; when this returns, the broker has it."""
+        try:
+            connection = self._connections.get_nowait()
+        except Empty:
+            connection = self._app.connection_for_write()
+        try:
+            self._app.send_task(
+                RUN_CALLS,
+                (sent.calls,),
+                task_id=call_id,
+                reply_to=self._replies.name,
+                headers={TRIES: self._tries},
+                retry=False,
+                connection=connection,
+                confirm_timeout=_SILENCE,
+            )
+        except BaseException:
+            connection.collect()  # a confirmation that comes late must not pass for another's
+            raise
+        self._connections.put(connection)
+
     # ---- Answers ----
 
     def _listen(self) -> None:
         while not self._closing.is_set():
+            connection = self._app.connection_for_read(heartbeat=HEARTBEAT)
             try:
-                with self._app.connection_for_read() as connection:
-                    connection.connect()
-                    self._take_answers(connection)
+                connection.connect().transport.sock.settimeout(_SILENCE)
+                self._take_answers(connection)
             except Exception as error:  # whatever it is, another connection may help
                 self._lose_connection(error)
+                connection.collect()  # to close it would wait for the broker
                 self._closing.wait(_CONNECT_AGAIN)
+            else:
+                connection.release()
 
     def _lose_connection(self, error: Exception) -> None:
         if self._connected.is_set() or not self._outages:

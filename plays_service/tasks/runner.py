@@ -46,6 +46,7 @@ _CALLS_FOR_WORKER: Final = 2
 _SAVE_AGAIN: Final = 1.0
 _DELETE_AGAIN: Final = 1.0
 _SWEEP_AT_LEAST_EVERY: Final = 60.0
+_LAST_CALLS: Final = 20.0  #: that they have to end, before a task can be removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,11 +223,20 @@ class TaskRunner:
         """Forget an ended task and delete its result. Raises `OSError`: then it is still there."""
         running = self._running.get(task.id)
         if running is not None:  # its last calls still write into its folder
-            await asyncio.gather(running, return_exceptions=True)
+            await asyncio.wait([running], timeout=_LAST_CALLS)
+            if not running.done():
+                raise TimeoutError
         if self.registry.get(task.id) is task or self._sharing is not None:
             await asyncio.to_thread(self.store.remove, task)
             self.registry.remove(task)
             self.disk.release(task.id)
+
+    def keep_result(self, task: Task, size: int) -> None:
+        """Count what an ended task takes of the disk by now, in bytes."""
+        if self._sharing is not None:
+            self._sharing.keep_result(task, size)
+        elif self.registry.get(task.id) is task:  # or it takes nothing any more
+            self.disk.keep(task.id, size)
 
     async def call(self, turn_of: Hashable, function: Callable[..., Any], *args: Any) -> Any:
         """What the function returns in a worker, when it is the turn of ``turn_of`` there.

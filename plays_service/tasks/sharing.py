@@ -94,6 +94,11 @@ class Sharing:
                 runner.disk.keep(task_id, size)
         self._counted = set(sizes)
 
+    def keep_result(self, task: Task, size: int) -> None:
+        """Count what an ended task takes of the disk (bytes), until the next look at all."""
+        self._runner.disk.keep(task.id, size)
+        self._counted.add(task.id)
+
     def hand_over(self, task: Task) -> None:
         """A task of this replica has ended: from now on all read it from the disk."""
         self._runner.registry.remove(task)

@@ -115,6 +115,8 @@ class TaskStore:
     def _clear(self) -> None:
         for leftover in self._trash.iterdir():
             self._delete(leftover)
+        for derived in self._tasks.glob("*/derived"):
+            self._delete(derived)  # it was not synced, and is made again
         if not self._is_same_boot():
             self._distrust_work()
 
@@ -235,8 +237,6 @@ class TaskStore:
             return
         for folder in self._tasks.iterdir():
             if (task := self._load(folder)) is not None:
-                if task.has_ended:
-                    self._delete(self.derived_of(task))  # it was not synced, and is made again
                 yield task
 
     def take_over(self) -> Iterator[Task]:
@@ -405,8 +405,8 @@ class TaskStore:
 
         Partials and runs are not synced, because they can be made again.
         """
-        for folder in (*self._tasks.glob("*/work"), *self._tasks.glob("*/derived")):
-            self._delete(folder)
+        for work in self._tasks.glob("*/work"):
+            self._delete(work)
         try:
             (self._root / "boot").write_text(_boot_id() or "", encoding="utf-8")
         except OSError as error:  # a full disk: the next start deletes more than it must

@@ -32,7 +32,14 @@ MIB: Final = 1 << 20
 _FRAME: Final = frozenset({"boot", "lock", "replicas", "tasks", "trash"})
 #: Modules whose tests hold whatever the executor is.
 _FOR_ALL_EXECUTORS: Final = frozenset(
-    {"test_packed", "test_process_csv", "test_result", "test_tasks"}
+    {
+        "test_packed",
+        "test_process_csv",
+        "test_result",
+        "test_result_forms",
+        "test_rows",
+        "test_tasks",
+    }
 )
 #: Seconds: far more than anything here takes.
 LONG: Final = 30.0
@@ -151,7 +158,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     What a test with a gate shows happens before any executor.
     """
     module = metafunc.module.__name__.rpartition(".")[2]
-    if module in _FOR_ALL_EXECUTORS and "gate" not in metafunc.fixturenames:
+    used = set(metafunc.fixturenames)
+    if module in _FOR_ALL_EXECUTORS and "executor_settings" in used and "gate" not in used:
         metafunc.parametrize("executor_settings", ["process", "celery"], indirect=True)
 
 
