@@ -70,6 +70,7 @@ class _Sent:
     calls: Sequence[dict[str, Any]]
     growing: Path | None  #: the input that is still being written
     answer: Future[list[dict[str, Any]]]
+    result: Future[Any]  #: what the answer comes to
     outages: int = -1  #: that there had been when it was sent last
 
 
@@ -155,15 +156,13 @@ class CeleryExecutor(Executor):
             calls = [self._wire.call_to_json(function)]
             read = self._read_one
         answer.add_done_callback(partial(_pass_on, read, result))
-        call_id = str(uuid4())
-        self._sent[call_id] = _Sent(calls, _growing_input(function), answer)
-        self._send_soon(call_id)
+        self._begin(_Sent(calls, _growing_input(function), answer, result))
         return result
 
     async def close(self, seconds: float | None = None) -> None:
         """End when the calls under way are answered, or after so many seconds."""
         answers = [asyncio.wrap_future(sent.answer) for sent in tuple(self._sent.values())]
-        if answers and self._connected.is_set():
+        if answers and self.problem is None:
             await asyncio.wait(answers, timeout=seconds)
         self._closing.set()
         self._connected.set()  # nobody waits for it any more
@@ -181,6 +180,12 @@ class CeleryExecutor(Executor):
 
     # ---- Sending ----
 
+    def _begin(self, sent: _Sent) -> None:
+        """Send it under a new id: what comes of an earlier one counts no more."""
+        call_id = str(uuid4())
+        self._sent[call_id] = sent
+        self._send_soon(call_id)
+
     def _send_soon(self, call_id: str) -> None:
         try:
             self._senders.submit(self._send, call_id)
@@ -192,9 +197,10 @@ class CeleryExecutor(Executor):
         sent = self._sent.get(call_id)
         if sent is None or self._closing.is_set():
             return
+        if sent.result.cancelled() or not self._flush(call_id, sent):
+            self._sent.pop(call_id, None)
+            return
         try:
-            if sent.growing is not None:
-                _flush(sent.growing)
             sent.outages = self._outages
             self._publish(call_id, sent)
         except self._errors as error:
@@ -203,6 +209,16 @@ class CeleryExecutor(Executor):
             self._send_soon(call_id)
         except Exception as error:
             self._fail(call_id, error)
+
+    def _flush(self, call_id: str, sent: _Sent) -> bool:
+        """Let other machines see what is read; False where it is not there any more."""
+        try:
+            if sent.growing is not None:
+                _sync(sent.growing)
+        except OSError as error:
+            self._fail(call_id, error)
+            return False
+        return True
 
     def _publish(self, call_id: str, sent: _Sent) -> None:
         """Send a message; when this returns, the broker has it."""
@@ -255,8 +271,7 @@ class CeleryExecutor(Executor):
             self._count_workers(channel)
             self._connected.set()
             if not kept:
-                for call_id in tuple(self._sent):
-                    self._send_soon(call_id)
+                self._send_all_again()
             counted = time.monotonic()
             while not self._closing.is_set():
                 with suppress(TimeoutError):
@@ -265,6 +280,11 @@ class CeleryExecutor(Executor):
                 if time.monotonic() > counted + _COUNT_AGAIN:
                     self._count_workers(channel)
                     counted = time.monotonic()
+
+    def _send_all_again(self) -> None:
+        for call_id, sent in tuple(self._sent.items()):
+            if sent.outages >= 0:  # else it is about to be sent for the first time
+                self._send_soon(call_id)
 
     def _declare(self, connection: Connection) -> bool:
         """Make the queues; whether the broker still had what was sent before."""
@@ -307,13 +327,13 @@ class CeleryExecutor(Executor):
 
     def _take_parked(self, call_id: str) -> None:
         """A call was delivered too often: for the fault of its own, or of the broker."""
-        sent = self._sent.get(call_id)
+        sent = self._sent.pop(call_id, None)
         if sent is None:
             return
         if sent.outages != self._outages:
-            self._send_soon(call_id)
+            self._begin(sent)
         else:
-            self._fail(call_id, _LostError("died (killed, or out of memory)", self._tries))
+            sent.answer.set_exception(_LostError("died (killed, or out of memory)", self._tries))
 
     def _fail(self, call_id: str, error: Exception) -> None:
         if (sent := self._sent.pop(call_id, None)) is not None:
@@ -340,6 +360,8 @@ class CeleryExecutor(Executor):
 def _pass_on(
     read: Callable[[Any], Any], result: Future[Any], answer: Future[list[dict[str, Any]]]
 ) -> None:
+    if not result.set_running_or_notify_cancel():
+        return  # nobody wants it any more
     try:
         result.set_result(read(answer.result()))
     except Exception as error:
@@ -357,8 +379,8 @@ def _growing_input(call: partial[Any]) -> Path | None:
     return None
 
 
-def _flush(path: Path) -> None:
-    """Let other machines see all that was written: a file that stays open need not show it.
+def _sync(path: Path) -> None:
+    """Have all that was written seen elsewhere: a file that stays open need not show it.
 
     NFS promises only that whoever opens a file sees what was synced, or closed, before.
     """

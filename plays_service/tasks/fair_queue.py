@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Hashable
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 __all__ = ["FairQueue"]
 
 R = TypeVar("R")
+
+#: Seconds between two looks whether a call that is cancelled may still be waited for.
+_LOOK_AGAIN: Final = 1.0
 
 
 class FairQueue:
@@ -18,8 +21,10 @@ class FairQueue:
     So a task of one call runs between two calls of a task of thousands.
     """
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, may_wait: Callable[[], bool] = lambda: True) -> None:
+        """Where ``may_wait`` is false, a call that is cancelled is not waited for."""
         self._slots = slots
+        self._may_wait = may_wait
         self._free = slots  # below 0 when there were more of them
         self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
 
@@ -37,7 +42,7 @@ class FairQueue:
         """Await ``start()`` when it is the turn of ``turn_of``.
 
         A cancelled call keeps its slot until what it started has really ended, and ends only
-        then: whoever awaited it can rely on nothing being written any more.
+        then, if it may wait: whoever awaited it can rely on nothing being written any more.
         """
         await self._acquire(turn_of)
         running = asyncio.ensure_future(start())
@@ -45,10 +50,16 @@ class FairQueue:
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
-            await asyncio.wait([running])
-            if not running.cancelled():
-                running.exception()  # or it would be logged that nobody has asked for it
+            await self._end(running)
             raise
+
+    async def _end(self, running: asyncio.Future[Any]) -> None:
+        while not running.done():
+            if not self._may_wait():
+                running.cancel()
+            await asyncio.wait([running], timeout=_LOOK_AGAIN)
+        if not running.cancelled():
+            running.exception()  # or it would be logged that nobody has asked for it
 
     async def _acquire(self, turn_of: Hashable) -> None:
         if self._free > 0:

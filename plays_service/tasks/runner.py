@@ -77,12 +77,14 @@ class TaskRunner:
         self.disk = DiskBudget(
             settings.data_dir, quota=settings.disk_quota, margin=settings.disk_margin
         )
-        self._queue = FairQueue(settings.workers)
+        self._queue = FairQueue(settings.workers, self._may_wait)
         self._executor = _make_executor(settings, self._queue)
         # Short calls go together, but for syncing: the disk does that together by itself.
         hops, most = (8, 1) if settings.fsync else (2, 32)
         self._disk = Batcher(_in_thread, hops=hops, most=most)
-        self._short = Batcher(self._call_short, hops=settings.workers, most=_SHORT_TOGETHER)
+        self._short = Batcher(
+            self._call_short, hops=settings.workers, most=_SHORT_TOGETHER, may_wait=self._may_wait
+        )
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._early: dict[UUID, _PipelineRun] = {}  # of tasks that are to be
         self._sweepers: list[asyncio.Task[None]] = []
@@ -269,6 +271,10 @@ class TaskRunner:
     def workers_problem(self) -> str | None:
         """Why tasks wait, where the service itself can do nothing about it."""
         return self._executor.problem
+
+    def _may_wait(self) -> bool:
+        """Whether clients may wait for what they do not want any more: not without any workers."""
+        return self.workers_problem is None
 
     def _run_soon(self, task: Task, run: _PipelineRun | None, size: int) -> None:
         run = run or self._start_pipeline(task, size)

@@ -17,6 +17,7 @@ from tests.acceptance.conftest import (
     Server,
     StartServer,
     command,
+    eventually,
     result,
     run,
     task_of,
@@ -206,3 +207,21 @@ async def test_a_task_that_is_cancelled_leaves_nothing(
         while leftovers(server.data_dir):
             await asyncio.sleep(0.05)
     assert (await task_of(http, server, task_id))["state"] == "REVOKED"
+
+
+async def test_without_workers_nobody_waits_for_what_is_cancelled(
+    server: Server, http: aiohttp.ClientSession
+) -> None:
+    await until_waiting(http, server, "no worker is there")
+    task_id = await upload(http, server, EXAMPLE)
+    for expected in (200, 204):
+        async with http.delete(f"{server.url}/tasks/{task_id}") as answer:
+            assert answer.status == expected
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    body = b"\n" * (12 << 20)  # more than is aggregated in one call
+    head = b"PUT /process_csv HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (1 << 25)
+    writer.write(head + body)
+    await writer.drain()
+    await eventually(lambda: list((server.data_dir / "tasks").glob("*/input.csv")))
+    writer.close()
+    await eventually(lambda: not list((server.data_dir / "tasks").iterdir()))
