@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -58,8 +59,9 @@ def create_app(settings: Settings) -> web.Application:
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Then: not ready, no new connections, no new uploads; what is being uploaded may finish, and then
-    the segments under way (for ``stop_timeout`` seconds each); the rest goes on at the next start.
+    Then: not ready, no new connections, no new uploads; what is being uploaded or sent may finish,
+    and then the segments under way (for ``stop_timeout`` seconds each); the rest goes on at the
+    next start.
     A second signal ends it at once, which loses nothing either.
     Raises `OSError` where the address is taken, `DataFolderError` where the data folder is,
     `EngineError` where the engine is not built, `TokensError` and `TlsError` where their files are
@@ -86,9 +88,11 @@ async def serve(settings: Settings) -> None:
         _log.info("stopping")
         app[STOPPING].set()
         await site.stop()
-        uploads = app[UPLOADS]
+        begun, uploads = time.monotonic(), app[UPLOADS]
         if uploads:  # while aiohttp shuts down, it takes in no more bytes
             await asyncio.wait(uploads, timeout=settings.stop_timeout)
+        left = settings.stop_timeout - (time.monotonic() - begun)
+        runner.set_shutdown_timeout(max(left / 2, 1.0))  # it waits twice
     finally:
         await runner.cleanup()
 

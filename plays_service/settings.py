@@ -172,6 +172,12 @@ class Settings:
     max_queued_tasks: int = _setting(
         _parse_count, "10000", "Unfinished tasks at once; an upload beyond is answered 503."
     )
+    max_tasks: int = _setting(
+        _parse_count,
+        "250000",
+        "Tasks that are known at once, ended ones until they expire; an upload beyond is answered "
+        "503. Each takes about 2 KiB of memory.",
+    )
     max_uploads: int = _setting(
         _parse_count, "256", "Uploads under way at once; one beyond is answered 503."
     )

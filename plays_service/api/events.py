@@ -9,8 +9,9 @@ from typing import Final
 from aiohttp import web
 
 from plays_service.api.context import RUNNER, STOPPING, task_of
-from plays_service.api.tasks import describe
+from plays_service.api.tasks import described
 from plays_service.api.waiting import wait_unless_stopping
+from plays_service.tasks import ENDED
 
 __all__ = ["get_events"]
 
@@ -32,10 +33,10 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     answer = web.StreamResponse(headers=_HEADERS)
     await answer.prepare(request)
     while True:
-        await runner.reveal(task)
-        seen, ended = task.changed.count, task.has_ended
-        await answer.write(f"event: task\ndata: {json.dumps(describe(task))}\n\n".encode())
-        if ended:
+        seen = task.changed.count
+        fields = await described(runner, task)
+        await answer.write(f"event: task\ndata: {json.dumps(fields)}\n\n".encode())
+        if fields["state"] in ENDED:
             return answer
         while task.changed.count == seen:
             if stopping.is_set():

@@ -44,6 +44,12 @@ def refuse_uploads(app: web.Application) -> None:
         raise ApiError(
             503, "Too many tasks are waiting; try again in a moment", {"Retry-After": "10"}
         )
+    if len(app[RUNNER].registry) >= settings.max_tasks:
+        raise ApiError(
+            503,
+            "Too many results are kept; delete some, or try again when some expire",
+            {"Retry-After": "60"},
+        )
     if len(app[UPLOADS]) >= settings.max_uploads:
         raise ApiError(
             503, "Too many uploads are under way; try again in a moment", {"Retry-After": "10"}

@@ -91,6 +91,10 @@ class ServiceRunner(web.AppRunner):
             auto_decompress=False,  # it has no limit
         )
 
+    def set_shutdown_timeout(self, seconds: float) -> None:
+        """How long requests may go on when it is told to clean up."""
+        self._shutdown_timeout = seconds
+
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         server.__class__ = _Server  # aiohttp has no option for the protocol

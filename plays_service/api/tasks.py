@@ -11,16 +11,14 @@ from aiohttp import web
 from plays_service.api.context import RUNNER, task_of
 from plays_service.api.errors import ApiError
 from plays_service.api.health import no_room
-from plays_service.tasks import State, Task
+from plays_service.tasks import State, Task, TaskRunner
 
-__all__ = ["delete_task", "get_task"]
+__all__ = ["delete_task", "described", "get_task"]
 
 
 async def get_task(request: web.Request) -> web.Response:
     """Everything that a client may know of its task."""
-    task = task_of(request)
-    await request.app[RUNNER].reveal(task)
-    return web.json_response(describe(task))
+    return web.json_response(await described(request.app[RUNNER], task_of(request)))
 
 
 async def delete_task(request: web.Request) -> web.Response:
@@ -28,7 +26,7 @@ async def delete_task(request: web.Request) -> web.Response:
     task, runner = task_of(request), request.app[RUNNER]
     try:
         if await runner.cancel(task):
-            return web.json_response(describe(task))
+            return web.json_response(await described(runner, task))
         await runner.remove(task)
     except TimeoutError:
         raise ApiError(
@@ -39,8 +37,14 @@ async def delete_task(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-def describe(task: Task) -> dict[str, Any]:
-    """The task as JSON: times in ISO 8601, links to what can be fetched."""
+async def described(runner: TaskRunner, task: Task) -> dict[str, Any]:
+    """The task, as it is now, as JSON: times in ISO 8601, links to what can be fetched."""
+    await runner.reveal(task)
+    errors = await runner.errors_of(task)
+    return _fields(task) | {"errors": [error.to_json() for error in errors]}
+
+
+def _fields(task: Task) -> dict[str, Any]:
     links = {"self": f"/tasks/{task.id}", "events": f"/tasks/{task.id}/events"}
     if task.state is not State.REVOKED:
         links["result"] = f"/result/{task.id}"

@@ -268,8 +268,13 @@ async def _unpacked(request: web.Request, chunks: AsyncIterator[bytes]) -> Async
     """The body without its Content-Encoding (RFC 9110, section 8.4). Raises `ApiError` 415."""
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
     packing = coding.removeprefix("x-")
+    limit = request.app[SETTINGS].max_upload_size
+    left = limit + _FORM_OVERHEAD  # what lies outside the file counts, too
     if coding == "identity":
         async for chunk in chunks:
+            left -= len(chunk)
+            if left < 0:
+                raise _too_large(limit)
             yield chunk
         return
     if packing not in PACKINGS:
@@ -279,12 +284,10 @@ async def _unpacked(request: web.Request, chunks: AsyncIterator[bytes]) -> Async
             {**_CLOSE, "Accept-Encoding": ", ".join(PACKINGS)},
         )
     unpacker = Unpacker(packing)
-    limit = request.app[SETTINGS].max_upload_size
-    left = limit + _FORM_OVERHEAD
     async for chunk in chunks:
         async for piece in _pieces(unpacker, chunk):
             left -= len(piece)
-            if left < 0:  # what lies outside the file counts, too
+            if left < 0:
                 raise _too_large(limit)
             yield piece
     unpacker.finish()

@@ -14,7 +14,7 @@ from plays_service.tasks.result_reader import BusyError, ResultReader
 from plays_service.tasks.runner import TaskRunner
 from plays_service.tasks.stats import BOUNDS, Durations, Stats
 from plays_service.tasks.store import DataFolderError, TaskStore
-from plays_service.tasks.task import State, Task
+from plays_service.tasks.task import ENDED, State, Task
 from plays_service.tasks.work import Work
 from plays_service.tasks.worker import WorkerLimits
 from plays_service.tasks.worker_pool import WorkerDiedError, WorkerPool
@@ -22,6 +22,7 @@ from plays_service.tasks.worker_pool import WorkerDiedError, WorkerPool
 __all__ = [
     "BOUNDS",
     "CURRENT_TASK",
+    "ENDED",
     "BusyError",
     "DataFolderError",
     "DataUsage",

@@ -71,6 +71,7 @@ class _Sent:
     growing: Path | None  #: the input that is still being written
     answer: Future[list[dict[str, Any]]]
     result: Future[Any]  #: what the answer comes to
+    tries: int
     outages: int = -1  #: that there had been when it was sent last
 
 
@@ -122,21 +123,21 @@ class CeleryExecutor(Executor):
         self._loop = asyncio.get_running_loop()
         self._listener.start()
 
-    async def call(self, function: Callable[..., R], *args: Any) -> R:
-        """The result of ``function(*args)`` in a worker.
+    async def call(self, function: Callable[..., R], *args: Any, tries: int | None = None) -> R:
+        """The result of ``function(*args)`` in a worker, which may cost so many their lives.
 
         Raises what the function raises, and `WorkerDiedError`.
         """
-        tries = 0
+        most, tried = tries or self._tries, 0
         while True:
             try:
-                result: R = await asyncio.wrap_future(self.submit(function, *args))
+                result: R = await asyncio.wrap_future(self._submit(partial(function, *args), most))
             except _LostError as lost:
-                tries += lost.times
+                tried += lost.times
                 self.restarts += lost.times
-                _log.warning("a call: its worker %s; try %d", lost, tries)
-                if tries >= self._tries:
-                    raise WorkerDiedError(f"its worker {lost}, {tries} times in a row") from None
+                _log.warning("a call: its worker %s; try %d", lost, tried)
+                if tried >= most:
+                    raise WorkerDiedError(f"its worker {lost}, {tried} times in a row") from None
             else:
                 return result
 
@@ -145,7 +146,9 @@ class CeleryExecutor(Executor):
 
         Raises `ValueError` where the call cannot travel.
         """
-        function = partial(function, *args, **kwargs)
+        return self._submit(partial(function, *args, **kwargs), self._tries)
+
+    def _submit(self, function: partial[R], tries: int) -> Future[R]:
         answer: Future[list[dict[str, Any]]] = Future()
         answer.set_running_or_notify_cancel()  # it cannot be called back
         result: Future[R] = Future()
@@ -156,7 +159,8 @@ class CeleryExecutor(Executor):
             calls = [self._wire.call_to_json(function)]
             read = self._read_one
         answer.add_done_callback(partial(_pass_on, read, result))
-        self._begin(_Sent(calls, _growing_input(function), answer, result))
+        growing = _growing_input(function)
+        self._begin(_Sent(calls, growing, answer, result, tries))
         return result
 
     async def close(self, seconds: float | None = None) -> None:
@@ -232,7 +236,7 @@ class CeleryExecutor(Executor):
                 (sent.calls,),
                 task_id=call_id,
                 reply_to=self._replies.name,
-                headers={TRIES: self._tries},
+                headers={TRIES: sent.tries},
                 retry=False,
                 connection=connection,
                 confirm_timeout=_SILENCE,
@@ -333,7 +337,7 @@ class CeleryExecutor(Executor):
         if sent.outages != self._outages:
             self._begin(sent)
         else:
-            sent.answer.set_exception(_LostError("died (killed, or out of memory)", self._tries))
+            sent.answer.set_exception(_LostError("died (killed, or out of memory)", sent.tries))
 
     def _fail(self, call_id: str, error: Exception) -> None:
         if (sent := self._sent.pop(call_id, None)) is not None:

@@ -10,6 +10,8 @@ from uuid import UUID
 
 __all__ = ["DiskBudget", "QuotaError"]
 
+#: Bytes that a task takes besides: its folder, its state.
+_TASK_COST: Final = 16 << 10
 #: Times its input that an unfinished task is counted: input, partials and runs, and the result took
 #: 2.8 times the input at most (docs/benchmarks.md).
 _WORK_FACTOR: Final = 3
@@ -41,12 +43,15 @@ class DiskBudget:
 
         Raises `QuotaError`, and `OSError` (ENOSPC) where the disk would be too full.
         """
-        claim = _WORK_FACTOR * size
-        more = claim - self._claims.get(task_id, 0)
+        self.check_input(task_id, size, new=new)
+        self.keep_input(task_id, size)
+
+    def check_input(self, task_id: UUID, size: int, *, new: int) -> None:
+        """Raise what `claim_input` would, and claim nothing."""
+        more = _cost_of_input(size) - self._claims.get(task_id, 0)
         if self.quota is not None and more > 0 and self.used + more > self.quota:
             raise QuotaError
         self.check_margin(new)
-        self._set(task_id, claim)
 
     def check_margin(self, new: int = 0) -> None:
         """Raise `OSError` (ENOSPC) where ``new`` more bytes would leave the disk too full."""
@@ -62,12 +67,12 @@ class DiskBudget:
         self.check_margin()
 
     def keep(self, task_id: UUID, size: int) -> None:
-        """An ended task, or an unfinished one at the start, takes ``size`` bytes."""
-        self._set(task_id, size)
+        """What is left of an ended task takes ``size`` bytes."""
+        self._set(task_id, _TASK_COST + size)
 
     def keep_input(self, task_id: UUID, size: int) -> None:
         """An accepted task has an input of ``size`` bytes: that is never refused any more."""
-        self._set(task_id, _WORK_FACTOR * size)
+        self._set(task_id, _cost_of_input(size))
 
     def release(self, task_id: UUID) -> None:
         """A task takes nothing any more."""
@@ -76,3 +81,7 @@ class DiskBudget:
     def _set(self, task_id: UUID, claim: int) -> None:
         self.used += claim - self._claims.get(task_id, 0)
         self._claims[task_id] = claim
+
+
+def _cost_of_input(size: int) -> int:
+    return _TASK_COST + _WORK_FACTOR * size

@@ -39,8 +39,11 @@ class Executor(Protocol):
     async def start(self) -> None:
         """Begin; calls may come from now on."""
 
-    async def call(self, function: Callable[..., R], *args: Any) -> R:
-        """The result of ``function(*args)`` in a worker. Raises what that raises."""
+    async def call(self, function: Callable[..., R], *args: Any, tries: int | None = None) -> R:
+        """The result of ``function(*args)`` in a worker, which may cost so many their lives.
+
+        Raises what that raises.
+        """
 
     async def close(self, seconds: float | None = None) -> None:
         """End when the present calls are done, or after so many seconds."""

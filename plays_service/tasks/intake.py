@@ -30,6 +30,9 @@ _WRITE_SIZE: Final = 256 << 10
 _PIECE_SIZE: Final = 16 << 10
 #: Bytes after which the disk is asked to make sure of them, where it must in the end.
 _SYNC_SIZE: Final = 64 << 20
+#: Bytes of the disk that are reserved beyond what has come: a client that only says how much will
+#: come takes no more than this from the others.
+_RESERVED_AHEAD: Final = 64 << 20
 #: One thread: a disk is not faster for being asked twice, and other threads must not wait for it.
 _SYNCER: Final = ThreadPoolExecutor(1, "sync")
 #: `fallocate` (2), with which a file keeps its size while it gets its room.
@@ -47,7 +50,8 @@ class Intake:
         self._task = task
         self._file: int | None = None
         self._on_disk = False  # there may be a folder of the task that is to be
-        self._expected = 0
+        self._announced = 0  # bytes
+        self._reserved = 0  # bytes, in the budget and on disk
         self._begun = False  # the pipeline
         self._pieces: list[bytes | bytearray] = []
         self._collected = 0  # bytes in them
@@ -57,12 +61,12 @@ class Intake:
         self._syncing: asyncio.Future[None] | None = None
 
     def expect(self, size: int) -> None:
-        """Reserve the disk for about so many bytes: budget now, blocks when the first are written.
+        """About so many bytes will come. Raises `OSError` where they would not fit now.
 
-        This, and then `write`, raises `OSError` where they will not fit.
+        They are reserved bit by bit, ahead of what has really come.
         """
-        self._runner.disk.claim_input(self._task.id, size, new=size)
-        self._expected = size
+        self._runner.disk.check_input(self._task.id, size, new=size)
+        self._announced = size
 
     async def write(self, data: bytes) -> None:
         """Take the next bytes. Raises `OSError`.
@@ -115,11 +119,11 @@ class Intake:
     async def _flush(self) -> None:
         """Begin to write what was collected; what comes meanwhile is collected anew."""
         await self._finish_writing()
-        if (size := self._written + self._collected) > self._expected:
-            self._runner.disk.claim_input(self._task.id, size, new=self._collected)
         if self._file is None:
             self._on_disk = True
             self._file = await asyncio.to_thread(self._open)
+        if (size := self._written + self._collected) > self._reserved:
+            await self._reserve(self._file, size)
         pieces, self._pieces = self._pieces, []
         size, self._collected = self._collected, 0
         if self._syncing is None or self._syncing.done():
@@ -158,13 +162,15 @@ class Intake:
 
     def _open(self) -> int:
         path = self._runner.store.begin(self._task)
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        try:
-            _reserve(file, self._expected)
-        except OSError:
-            os.close(file)
-            raise
-        return file
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+
+    async def _reserve(self, file: int, size: int) -> None:
+        """Reserve what the first ``size`` bytes take, and what is likely to follow."""
+        ahead = max(size, min(self._announced, 2 * size + _RESERVED_AHEAD))
+        self._runner.disk.claim_input(self._task.id, ahead, new=ahead - self._written)
+        if ahead > size:
+            await asyncio.to_thread(_reserve, file, ahead)
+        self._reserved = ahead
 
     async def _close(self) -> None:
         if self._file is not None:
@@ -184,16 +190,11 @@ def _write(file: int, pieces: Sequence[bytes | bytearray]) -> None:
 
 
 def _reserve(file: int, size: int) -> None:
-    """Reserve disk for a file without changing its size. Raises `OSError` where there is none.
+    """Reserve disk for a file without changing its size, where the file system can.
 
-    Where the system or the file system cannot reserve, it only looks whether there is room.
+    The budget has seen that there is room: `fallocate` would take all there is before it says that
+    there is not enough, and everybody else's writes fail. Raises `OSError`.
     """
-    if size <= 0:
-        return
-    disk = os.fstatvfs(file)
-    if size > disk.f_bavail * disk.f_frsize:
-        # fallocate would take all there is before it says so, and everybody else's writes fail
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     fallocate = getattr(ctypes.CDLL(None, use_errno=True), "fallocate", None)
     if fallocate is None:
         return

@@ -6,13 +6,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from typing import Any, Final
 from uuid import UUID
 
-from plays_service.aggregation import DamagedFileError, Summary
+from plays_service.aggregation import CsvError, DamagedFileError, Summary
 from plays_service.settings import Settings
 from plays_service.tasks.batcher import Batcher, Outcome, run_all
 from plays_service.tasks.current import context_of
@@ -81,7 +82,9 @@ class TaskRunner:
         self._executor = _make_executor(settings, self._queue)
         # Short calls go together, but for syncing: the disk does that together by itself.
         hops, most = (8, 1) if settings.fsync else (2, 32)
-        self._disk = Batcher(_in_thread, hops=hops, most=most)
+        # Threads of their own: where the disk is slow, nothing else waits for one.
+        self._disk_threads = ThreadPoolExecutor(hops, "disk")
+        self._disk = Batcher(self._in_disk_thread, hops=hops, most=most)
         self._short = Batcher(
             self._call_short, hops=settings.workers, most=_SHORT_TOGETHER, may_wait=self._may_wait
         )
@@ -95,6 +98,7 @@ class TaskRunner:
         for task, input_size, result_size in await asyncio.to_thread(self._load):
             if task.has_ended:
                 self.registry.add(task)
+                task.errors = ()
                 self.disk.keep(task.id, result_size)
             else:
                 self.resume(task, input_size)
@@ -121,6 +125,7 @@ class TaskRunner:
         for one in running:
             one.cancel()
         await asyncio.gather(self._executor.close(seconds), *running, return_exceptions=True)
+        await asyncio.to_thread(self._disk_threads.shutdown)
 
     def resume(self, task: Task, size: int) -> None:
         """Run a task that is on disk, with an input of so many bytes."""
@@ -164,7 +169,8 @@ class TaskRunner:
         self.disk.keep_input(task.id, size)
         self.stats.count_accepted(task, time.time())
         if task.has_ended:
-            self.disk.release(task.id)
+            task.errors = ()
+            self.disk.keep(task.id, 0)
             self.stats.count_ended(task)
             task.ended.set()
             _log.info("task %s: %s", task.id, task.state)
@@ -207,6 +213,12 @@ class TaskRunner:
                     return
                 task.state = State.STARTED
                 task.changed.send()
+
+    async def errors_of(self, task: Task) -> tuple[CsvError, ...]:
+        """The bad records that a task tells: of an ended one they are only on disk."""
+        if task.has_ended and task.skipped:
+            return await asyncio.to_thread(self.store.errors_of, task)
+        return task.errors
 
     async def cancel(self, task: Task) -> bool:
         """End a task as REVOKED; False where it has ended already. Raises `OSError`.
@@ -377,9 +389,15 @@ class TaskRunner:
 
     async def _call_short(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
         """Short calls of several tasks, which take one turn together."""
-        start = partial(self._executor.call, run_all, functions)
+        # Of several it is not known which one a worker died of: they are repeated one by one.
+        tries = 1 if len(functions) > 1 else None
+        start = partial(self._executor.call, run_all, functions, tries=tries)
         outcomes: list[Outcome] = await self._queue.run("short calls", start)
         return outcomes
+
+    async def _in_disk_thread(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._disk_threads, run_all, functions)
 
     def _work(self, task: Task) -> Work:
         return Work(
@@ -406,15 +424,21 @@ class TaskRunner:
             end = replace(
                 task, state=state, message=message, finished=time.time(), progress=progress
             )
-            await self._disk.run(partial(save, end))
+            size = await self._disk.run(partial(self._save_end, save, end))
             task.state, task.message, task.finished = end.state, end.message, end.finished
             task.started, task.progress = end.started, end.progress
-            self.disk.keep(task.id, self.store.size_of_result(task))
+            task.errors = ()  # `errors_of` finds them
+            self.disk.keep(task.id, size)
         self.stats.count_ended(task)
         task.ended.set()
         task.changed.send()
         _log.info("task %s: %s", task.id, state)
         return True
+
+    def _save_end(self, save: Callable[[Task], None], end: Task) -> int:
+        """Save the last state of a task; the bytes of its result."""
+        save(end)
+        return self.store.size_of_result(end)
 
     async def _end_surely(self, task: Task, state: State, message: str) -> None:
         """`_end` when no call is under way, however long the disk takes to have room for it."""
@@ -441,7 +465,13 @@ class TaskRunner:
     async def _expired(self, ttl: float) -> list[Task]:
         if self._sharing is not None:
             return await self._sharing.expired(ttl)
-        return [one for one in self.registry if (one.finished or time.time()) + ttl < time.time()]
+        return [
+            one
+            for one in self.registry
+            if one.finished is not None
+            and one.finished + ttl < time.time()
+            and one.id not in self._running  # or its last call would hold up all
+        ]
 
     async def _delete_again(self) -> None:
         """Delete what the disk would not delete before, as soon as it lets us."""
@@ -460,10 +490,6 @@ def _make_executor(settings: Settings, queue: FairQueue) -> Executor:
         settings, lambda workers: queue.resize(_CALLS_FOR_WORKER * workers)
     )
     return executor
-
-
-async def _in_thread(functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
-    return await asyncio.to_thread(run_all, functions)
 
 
 def _reason(task: Task, error: Exception) -> str:

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID, uuid4
 
+from plays_service.aggregation import CsvError
 from plays_service.aggregation.publish import publish, sync_folder
 from plays_service.aggregation.steps import Step, reached
 from plays_service.tasks.replicas import Replicas
@@ -119,6 +120,8 @@ class TaskStore:
             self._delete(derived)  # it was not synced, and is made again
         if not self._is_same_boot():
             self._distrust_work()
+        if self.fsync:
+            self._sync_frame()
 
     def close(self) -> None:
         """Give up the lock, as the system does when the process dies."""
@@ -177,7 +180,7 @@ class TaskStore:
     def end(self, task: Task) -> None:
         """Write the task's last state, and clean where that takes no time."""
         self.save(task)
-        if task.bytes < _CLEANED_AT_ONCE:
+        if self.size_of(task) < _CLEANED_AT_ONCE:
             self.clean(task)
 
     def clean(self, task: Task) -> None:
@@ -324,8 +327,18 @@ class TaskStore:
         return _size(self.input_of(task))
 
     def size_of_result(self, task: Task) -> int:
-        """Bytes of the task's result and of what was made of it; 0 where there is none."""
-        return _size_of_result(self.folder(task))
+        """Bytes of the task's result and of what was made of it; 0 where that cannot be told."""
+        try:
+            return _size_of_result(self.folder(task))
+        except OSError:  # the task has ended all the same
+            return 0
+
+    def errors_of(self, task: Task) -> tuple[CsvError, ...]:
+        """The bad records that an ended task tells, from disk; none where it is gone."""
+        try:
+            return Task.from_json(json.loads((self.folder(task) / "task.json").read_bytes())).errors
+        except FileNotFoundError:
+            return ()
 
     def work_of(self, task: Task) -> Path:
         """The task's folder for partials and runs."""
@@ -399,6 +412,14 @@ class TaskStore:
             return boot is not None and path.read_text(encoding="utf-8") == boot
         except (FileNotFoundError, ValueError):
             return False
+
+    def _sync_frame(self) -> None:
+        """Make the folders of tasks survive a power cut, of which the first start has made them."""
+        try:
+            for folder in (self._root, self._root.parent):
+                sync_folder(folder)
+        except OSError as error:  # a bad disk: uploads will be told
+            _log.warning("cannot make sure of the data folder: %s", error)
 
     def _distrust_work(self) -> None:
         """Delete what a power cut may have left half written under its right name.

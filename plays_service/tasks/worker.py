@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -33,6 +34,8 @@ _OPEN_FILES: Final = 65536
 #: fraction of that memory: what groups take is an estimate.
 _SPARE: Final = 64 << 20
 _SPARE_FRACTION: Final = 0.5
+#: Seconds that a process may take to start.
+_START_TIME: Final = 60.0
 _START_METHOD: Final = "spawn" if sys.platform == "win32" else "forkserver"
 
 
@@ -82,8 +85,11 @@ class Crew:
         )
 
     def start(self) -> None:
-        """Start the processes, and wait for one. Raises `OSError` or `BrokenProcessPool`."""
-        self._pid = self._executor.submit(os.getpid).result()
+        """Start the processes, and wait for one: so long, and no longer.
+
+        Raises `OSError` (`TimeoutError` is one) or `BrokenProcessPool`.
+        """
+        self._pid = self._executor.submit(os.getpid).result(_START_TIME)
 
     async def run(self, function: Callable[..., R], *args: Any) -> R:
         """The result of ``function(*args)``. Raises what that raises, and `WorkerLostError`."""
@@ -107,7 +113,8 @@ class Crew:
     def kill(self) -> None:
         """End a process that may not listen any more."""
         if self._pid is not None and not self.is_lost:
-            os.kill(self._pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
         self.give_up()
 
     def give_up(self) -> None:

@@ -19,6 +19,9 @@ R = TypeVar("R")
 #: Seconds before the next try to start a process, at first and at most.
 _START_AGAIN: Final = 0.1
 _START_AGAIN_AT_MOST: Final = 10.0
+#: Seconds for which the start of all workers, and the end of killed ones, is awaited.
+_START_AWAITED: Final = 10.0
+_END_AWAITED: Final = 5.0
 
 
 class WorkerDiedError(RuntimeError):
@@ -56,9 +59,9 @@ class WorkerPool:
         return pool
 
     async def start(self) -> None:
-        """Start the workers; return when all of them are there."""
+        """Start the workers; return when all of them are there, or it takes long."""
         self._start(self.workers)
-        await asyncio.gather(*self._starting)
+        await asyncio.wait(self._starting, timeout=_START_AWAITED)
 
     @property
     def problem(self) -> str | None:
@@ -70,22 +73,24 @@ class WorkerPool:
         """Workers that are there, as far as is known."""
         return sum(crew.processes for crew in self._crews)
 
-    async def call(self, function: Callable[..., R], *args: Any) -> R:
+    async def call(self, function: Callable[..., R], *args: Any, tries: int | None = None) -> R:
         """The result of ``function(*args)`` in a worker.
 
-        Raises what the function raises, and `WorkerDiedError`.
+        Raises what the function raises, and `WorkerDiedError` when it has cost so many workers
+        (None: as many as the pool's setting says). It must not be cancelled: what runs, runs.
         """
-        tries = 0
+        left = self._tries if tries is None else tries
+        lost = 0
         while True:
             crew = await self._free_crew()
             try:
                 return await crew.run(function, *args)
-            except WorkerLostError as lost:
-                tries += lost.begun
+            except WorkerLostError as error:
+                lost += error.begun
                 self._replace(crew)
-                _log.warning("%s: its worker %s; try %d", _name(function), lost, tries)
-                if tries == self._tries or self._closing:
-                    raise WorkerDiedError(f"its worker {lost}, {tries} times in a row") from None
+                _log.warning("%s: its worker %s; try %d", _name(function), error, lost)
+                if lost == left or self._closing:
+                    raise WorkerDiedError(f"its worker {error}, {lost} times in a row") from None
             finally:
                 if not crew.is_lost:
                     self._free.put_nowait(crew)
@@ -104,7 +109,7 @@ class WorkerPool:
             _log.warning("%d workers do not end by themselves and are killed", len(late))
             for crew in crews:
                 crew.kill()
-            await asyncio.wait(late)
+            await asyncio.wait(late, timeout=_END_AWAITED)
 
     async def _free_crew(self) -> Crew:
         while not self._closing:

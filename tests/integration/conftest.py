@@ -253,9 +253,11 @@ async def gate(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gate]:
 
 
 def _gated(gate: Gate, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    async def gated(self: Executor, function: Callable[..., Any], *args: Any) -> Any:
+    async def gated(
+        self: Executor, function: Callable[..., Any], *args: Any, **options: Any
+    ) -> Any:
         await gate.passed()
-        return await call(self, function, *args)
+        return await call(self, function, *args, **options)
 
     return gated
 

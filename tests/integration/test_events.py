@@ -120,7 +120,7 @@ async def test_a_stream_that_fails_is_cut_off_without_a_second_answer_in_it(
     def fail(*_: Any) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(events, "describe", fail)
+    monkeypatch.setattr(events, "described", fail)
     answer = await service.raw(request(method=b"GET", target=f"/tasks/{task_id}/events".encode()))
     assert answer.count(b"HTTP/1.1") == 1
     assert await service.is_healthy()

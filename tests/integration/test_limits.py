@@ -18,6 +18,7 @@ from tests.integration.conftest import (
     Gate,
     Service,
     StartService,
+    chunked,
     eventually,
     message_of,
     read_answer,
@@ -108,7 +109,7 @@ async def test_a_quota_that_results_have_used_up_comes_back_when_they_go(
     for task_id in ids:
         assert await service.result(task_id) == EXAMPLE_RESULT
     await service.stop()
-    service = await start_service(disk_quota=3 * len(EXAMPLE_RESULT))
+    service = await start_service(disk_quota=3 * (len(EXAMPLE_RESULT) + (16 << 10)))
     await refused(service, 507, "quota")
     assert await ready(service) == 507
     for task_id in ids:
@@ -120,6 +121,48 @@ async def test_a_quota_that_results_have_used_up_comes_back_when_they_go(
 class DiskUsage(NamedTuple):
     f_bavail: int
     f_frsize: int
+
+
+async def test_what_a_client_only_announces_takes_nothing_from_the_others(
+    start_service: StartService,
+) -> None:
+    service = await start_service(disk_quota=1 << 30)
+    writers = []
+    for _ in range(3):
+        _, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        writer.write(request(b"", CSV, length=300 * MIB) + EXAMPLE)
+        writers.append(writer)
+    await eventually(lambda: len(service.uploads) == 3)
+    assert await service.result(await service.upload(EXAMPLE + FILLER)) == EXAMPLE_RESULT
+    for writer in writers:
+        writer.close()
+
+
+async def test_a_flood_of_files_that_fail_meets_the_quota(start_service: StartService) -> None:
+    """Nothing but their states is left, and that is counted, too."""
+    service = await start_service(disk_quota=100 << 10)
+    for _ in range(6):
+        await service.result(await service.upload(b"no header\n"))
+    await refused(service, 507, "quota")
+
+
+async def test_tasks_that_are_known(start_service: StartService) -> None:
+    service = await start_service(max_tasks=2)
+    ids = [await service.upload(EXAMPLE) for _ in range(2)]
+    await refused(service, 503, "results are kept")
+    assert await service.result(ids[0]) == EXAMPLE_RESULT
+    async with service.client.delete(f"/tasks/{ids[0]}") as answer:
+        assert answer.status == 204
+    assert await service.result(await service.upload(EXAMPLE)) == EXAMPLE_RESULT
+
+
+async def test_what_lies_outside_the_file_in_a_form_counts(start_service: StartService) -> None:
+    service = await start_service(max_upload_size=1000)
+    other = b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n' + b"x" * 100_000
+    headers = (b"Content-Type: multipart/form-data; boundary=b", b"Transfer-Encoding: chunked")
+    answer = await service.raw(request(chunked(other, b"\r\n--b--\r\n"), *headers))
+    status, _, body = split_answer(answer)
+    assert (status, "larger than 1000" in message_of(body)) == (413, True)
 
 
 async def test_some_of_the_disk_stays_free(

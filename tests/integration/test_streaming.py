@@ -280,9 +280,9 @@ async def test_a_disk_that_cannot_make_sure_is_not_believed(
         for failure in failures:
             raise failure
 
-    monkeypatch.setattr(os, "fsync", fail)
     monkeypatch.setattr(intake, "_SYNC_SIZE", MIB)
     service = await start_service(**SEGMENTS, fsync=True)
+    monkeypatch.setattr(os, "fsync", fail)
     async with sending(service, len(HEADER) + 5 * MIB) as upload:
         await upload.send(HEADER + BLOCK * 5)
         status, _, body = await upload.answer()

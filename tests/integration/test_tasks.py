@@ -290,7 +290,7 @@ async def test_a_disk_that_fails_at_a_task_is_named(
     for number, problem in ((errno.EIO, "disk failed"), (errno.EDQUOT, "disk is full")):
         fail = _failing(number)
 
-        async def call(*_: object, fail: Callable[..., None] = fail) -> None:
+        async def call(*_: object, fail: Callable[..., None] = fail, **__: object) -> None:
             fail()
 
         with monkeypatch.context() as patch:
@@ -363,9 +363,11 @@ async def test_what_is_done_for_a_task_is_logged_with_its_id_after_a_restart_too
     executor = type(service.runner._executor)
     call = executor.call
 
-    async def noted(self: Executor, function: Callable[..., Any], *args: Any) -> Any:
+    async def noted(
+        self: Executor, function: Callable[..., Any], *args: Any, **options: Any
+    ) -> Any:
         seen.add(CURRENT_TASK.get())
-        return await call(self, function, *args)
+        return await call(self, function, *args, **options)
 
     gate.close()
     service = await start_service(**SMALL_SEGMENTS)
