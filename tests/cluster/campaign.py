@@ -1,6 +1,6 @@
 """Replicas, workers and the broker killed again and again, while clients work; nothing is lost.
 
-``python -m tests.cluster.campaign --kills 100 --seed 1`` is the long one.
+``make cluster-crash KILLS=500 SEED=1`` is the long one.
 """
 
 from __future__ import annotations

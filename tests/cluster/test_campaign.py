@@ -1,4 +1,4 @@
-"""A short campaign of kills; `python -m tests.cluster.campaign` is the long one."""
+"""A short campaign of kills; `make cluster-crash` is the long one."""
 
 from __future__ import annotations
 

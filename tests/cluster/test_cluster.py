@@ -106,19 +106,6 @@ async def test_workers_killed_at_every_step_cost_no_row(
     assert len(list(tmp_path.glob("mark*"))) >= 4
 
 
-async def test_whole_workers_killed_again_and_again_cost_no_row(
-    server: Server, start_worker: StartWorker, http: aiohttp.ClientSession
-) -> None:
-    worker = start_worker()
-    task_id = await upload(http, server, LONG_FILE)
-    await until_started(http, server, task_id)
-    for _ in range(2):
-        worker.kill()
-        worker = start_worker()
-        await asyncio.sleep(1)
-    assert await has_the_long_result(http, server, task_id)
-
-
 async def test_a_file_that_kills_its_worker_every_time_fails_alone(
     server: Server,
     start_worker: StartWorker,
