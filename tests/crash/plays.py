@@ -55,6 +55,13 @@ def _few_groups(random: Random) -> Upload:
     return Upload(_HEADER + _text(rows), _result(rows))
 
 
+def _many_segments(random: Random) -> Upload:
+    """So many, of so few groups, that partials are combined."""
+    rows = [(song, 1, plays) for song, _, plays in _rows(random, 5_000, 3)]
+    times = random.randint(45, 50)
+    return Upload(_HEADER + _text(rows) * times, _result(rows * times))
+
+
 def _many_groups(random: Random) -> Upload:
     rows = _rows(random, random.randint(9_000, 15_000), 1 << 30)
     return Upload(_HEADER + _text(rows), _result(rows))
@@ -86,6 +93,7 @@ KINDS: Final[Mapping[str, Callable[[Random], Upload]]] = MappingProxyType(
     {
         "tiny": _tiny,
         "few groups": _few_groups,
+        "many segments": _many_segments,
         "many groups": _many_groups,
         "packed": _packed,
         "bad": _bad,
