@@ -7,14 +7,18 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+# Extras of the package that the image has, with spaces between: celery, parquet.
+ARG EXTRAS=
 WORKDIR /src
 # The dependencies come before the code: a change of code leaves this layer as it is.
 COPY pyproject.toml setup.cfg ./
-RUN python -c "import configparser, tomllib; \
+RUN EXTRAS="$EXTRAS" python -c "import configparser, os, tomllib; \
 config = configparser.ConfigParser(); config.read('setup.cfg'); \
 build = tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires']; \
-open('/run.txt', 'w').write(config['options']['install_requires']); \
-open('/test.txt', 'w').write(config['options.extras_require']['test']); \
+extras = config['options.extras_require']; \
+wanted = [config['options']['install_requires'], *map(extras.get, os.environ['EXTRAS'].split())]; \
+open('/run.txt', 'w').write('\n'.join(wanted)); \
+open('/test.txt', 'w').write(extras['test']); \
 open('/build.txt', 'w').write('\n'.join(build))" \
     && python -m venv --without-pip /opt/plays \
     && pip install --quiet --requirement /build.txt \

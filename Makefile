@@ -15,7 +15,7 @@ INSTALL_INPUTS := setup.cfg setup.py pyproject.toml $(wildcard plays_service/*/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test coverage sanitize fuzz crash faults mutate schemathesis soak lint types format bench-aggregate bench-service dist dist-test release audit image image-test browser-large clean
+.PHONY: help run test coverage sanitize fuzz crash cluster-crash faults mutate schemathesis soak lint types format bench-aggregate bench-service bench-scale dist dist-test release audit image image-test browser-large clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' Makefile | expand -t 18
@@ -73,6 +73,9 @@ MINUTES ?= 30
 soak: $(VENV)/.test ## Mixed load with kills; what it takes must stay flat (MINUTES=30): build/soak
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(ARGS)
 
+cluster-crash: $(VENV)/.test ## Kill replicas, Celery workers and RabbitMQ again and again (KILLS=500 SEED=1)
+	$(BIN)/python -m tests.cluster.campaign --kills $(KILLS) --seed $(SEED)
+
 lint: $(VENV)/.lint ## Check the code's style
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -89,6 +92,9 @@ bench-aggregate: $(BENCH)/.aggregate ## Measure the aggregation beside DuckDB, P
 
 bench-service: $(BENCH)/.service ## Measure the whole service beside the prototype's stack (needs RabbitMQ)
 	@$(BENCH)/bin/python -m benchmarks.service $(ARGS)
+
+bench-scale: $(BENCH)/.service ## Measure Celery workers beside processes and the prototype's stack (needs RabbitMQ)
+	@$(BENCH)/bin/python -m benchmarks.scale $(ARGS)
 
 dist: $(VENV)/.dist ## Build the sdist and a wheel for this machine into ./dist, and check their metadata
 	@rm -rf dist

@@ -25,6 +25,7 @@ from plays_service.api import (
     ServiceRunner,
     add_routes,
     errors_as_json,
+    find_task,
     finish_answer,
     name_requests,
     require_token,
@@ -46,7 +47,7 @@ class AddressError(RuntimeError):
 
 def create_app(settings: Settings) -> web.Application:
     """The whole service as an aiohttp application. Raises `TokensError`."""
-    app = web.Application(middlewares=[name_requests, errors_as_json, require_token])
+    app = web.Application(middlewares=[name_requests, errors_as_json, require_token, find_task])
     app[SETTINGS] = settings
     app[UPLOADS] = set()
     app[METRICS] = Metrics(app)
@@ -114,7 +115,8 @@ async def _listen(site: web.TCPSite, settings: Settings) -> None:
 async def _run_tasks(app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
     app[STOPPING] = asyncio.Event()
-    store = TaskStore(settings.data_dir, fsync=settings.fsync)
+    shared = settings.executor == "celery"
+    store = TaskStore(settings.data_dir, fsync=settings.fsync, shared=shared)
     await asyncio.to_thread(store.open)
     try:
         app[RUNNER] = TaskRunner(store, settings)

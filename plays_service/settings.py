@@ -141,6 +141,12 @@ def _optional_path(text: str) -> Path | None:
     return None if text == "none" else Path(text)
 
 
+def _broker_url(text: str) -> str:
+    if not re.match(r"(py)?amqps?://.", text):
+        raise ValueError("is not the URL of a RabbitMQ, such as amqp://user:password@host:5672/")
+    return text
+
+
 def _one_of(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in choices:
@@ -248,6 +254,15 @@ class Settings:
         _one_of("auto", "native", "pure"),
         "auto",
         "What aggregates: native (the C kernel), pure (Python); auto: the kernel if it is built.",
+    )
+    executor: str = _setting(
+        _one_of("process", "celery"),
+        "process",
+        "Where segments are aggregated: in processes of this service, or by Celery workers on any "
+        "machines that share its data folder.",
+    )
+    broker_url: str = _setting(
+        _broker_url, "amqp://localhost", "RabbitMQ, between the service and its Celery workers."
     )
     fsync: bool = _setting(
         _parse_switch, "0", "1: tasks and results survive a power cut too; the image sets it."

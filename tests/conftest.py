@@ -11,6 +11,9 @@ import pytest
 
 from plays_service.aggregation import EngineError, Summary, Transcoder, use_engine
 from plays_service.tasks import Growth, Pipeline, Work
+from tests.cluster.fixtures import broker, shared_worker
+
+__all__ = ["broker", "shared_worker"]
 
 HOT100 = Path(__file__).parents[2] / "shared" / "data" / "hot100.csv"
 

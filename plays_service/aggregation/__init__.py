@@ -10,6 +10,7 @@ merge on where there is little to merge, and `aggregate_small` alone for a small
 of a result, on demand: `make_view` for `read_page`, `make_summary`, `make_parquet`, `json_lines`.
 """
 
+from plays_service.aggregation.calls import CALLS, CallError, CallWire
 from plays_service.aggregation.derived import make_parquet, make_summary, make_view
 from plays_service.aggregation.dialect import Dialect, dialect_of, early_dialect_of, read_dialect
 from plays_service.aggregation.engine import (
@@ -40,11 +41,14 @@ from plays_service.aggregation.summary import ERRORS_KEPT, Reading, Segment, Sou
 from plays_service.aggregation.transcode import EncodingError, Transcoder
 
 __all__ = [
+    "CALLS",
     "DATE_MAX",
     "ENGINES",
     "ERRORS_KEPT",
     "PARTITIONS",
     "SORTS",
+    "CallError",
+    "CallWire",
     "CsvError",
     "DamagedFileError",
     "DamagedResultError",

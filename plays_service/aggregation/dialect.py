@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from plays_service.aggregation.errors import CsvError, quoted
 from plays_service.aggregation.fields import closing_quote, decode, split_fields
@@ -46,6 +46,17 @@ class Dialect:
     data_start: int  #: byte offset of the first record after the header
     data_line: int  #: physical line of that offset, 1-based
     encoding: str  #: what the upload was written in; by now everything is UTF-8
+
+    def to_json(self) -> dict[str, Any]:
+        """The dialect as JSON."""
+        text = {"delimiter": self.delimiter.decode(), "line_end": self.line_end.decode()}
+        return asdict(self) | text
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Dialect:
+        """The dialect that `to_json` wrote."""
+        text = {name: fields[name].encode() for name in ("delimiter", "line_end")}
+        return cls(**fields | text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,8 @@ def plan_result(runs: Sequence[Path], result: Path, size: int) -> list[tuple[ran
             first, begin = bucket + 1, offset
     if offset > begin:
         plan.append((range(first, max(sizes) + 1), begin))
-    with result.open("wb") as file:
+    result.touch()
+    with result.open("r+b") as file:  # not made empty: another worker may have planned it, too
         file.write(RESULT_HEADER)
         if offset > start:
             _reserve(file.fileno(), start, offset - start)

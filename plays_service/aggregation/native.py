@@ -145,7 +145,7 @@ def _merge(
 def _aggregate_large(
     source: Source, result: Path, scratch: Path, seed: int, memory: int
 ) -> Summary:
-    scratch.mkdir(parents=True, exist_ok=True)
+    scratch.mkdir(exist_ok=True)  # not its parents: the task may have been removed meanwhile
     partial, run = scratch / "whole.partial", scratch / "whole.run"
     segment = Segment(source.dialect.data_start, source.path.stat().st_size)
     reading = aggregate_segment(source, segment, partial, seed, memory)

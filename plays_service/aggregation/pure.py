@@ -79,7 +79,7 @@ def aggregate_file(source: Source, result: Path, scratch: Path, seed: int, memor
 def _aggregate_large(
     source: Source, segment: Segment, result: Path, scratch: Path, seed: int, memory: int
 ) -> Summary:
-    scratch.mkdir(parents=True, exist_ok=True)
+    scratch.mkdir(exist_ok=True)
     partial, run = scratch / "whole.partial", scratch / "whole.run"
     reading = aggregate_segment(source, segment, partial, seed, memory)
     assert reading is not None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import astuple, dataclass
-from typing import Final
+from dataclasses import asdict, astuple, dataclass
+from typing import Any, Final
 
 from plays_service.aggregation.result_rows import DATE_MAX, ResultRow
 
@@ -33,6 +33,15 @@ class RowQuery:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "song", self.song.casefold())
+
+    def to_json(self) -> dict[str, Any]:
+        """The query as JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> RowQuery:
+        """The query that `to_json` wrote."""
+        return cls(**fields)
 
     @property
     def is_backwards(self) -> bool:

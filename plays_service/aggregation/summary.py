@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +35,15 @@ class Segment:
     #: on. That is wrong where it is inside quotes, which only the segment before can tell.
     rough: bool = False
     growing: bool = False  #: more may be written behind what the file holds
+
+    def to_json(self) -> dict[str, Any]:
+        """The segment as JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Segment:
+        """The segment that `to_json` wrote."""
+        return cls(**fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,15 +18,19 @@ async def get_health(_request: web.Request) -> web.Response:
 
 
 async def get_ready(request: web.Request) -> web.Response:
-    """200 while uploads are taken and worked on; else 503 or 507, and why."""
+    """200 while uploads are taken and worked on; else 503 or 507, and why.
+
+    Also 200 where they are taken, and wait for workers elsewhere: ``waiting`` says for what.
+    """
     check_ready(request.app)
-    return web.json_response({"status": "ready"})
+    problem = request.app[RUNNER].workers_problem
+    return web.json_response({"status": "ready"} | ({"waiting": problem} if problem else {}))
 
 
 def check_ready(app: web.Application) -> None:
     """Raise `ApiError` 503 or 507 where uploads are not taken, or not worked on."""
     refuse_uploads(app)
-    if not app[RUNNER].workers_alive:
+    if not app[RUNNER].workers_alive and app[RUNNER].workers_problem is None:
         raise ApiError(503, "No worker runs; one is being started", {"Retry-After": "1"})
 
 

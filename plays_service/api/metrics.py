@@ -126,6 +126,11 @@ class Metrics(Collector):
         yield _counter("plays_rows_skipped", "Bad records that were dropped.", stats.skipped)
         yield _counter("plays_groups", "Rows of results.", stats.groups)
         yield _gauge("plays_calls_waiting", "Calls that wait for a worker.", runner.queued)
+        yield _gauge(
+            "plays_calls_blocked",
+            "1 while all calls wait for the broker, or for any worker to come.",
+            runner.workers_problem is not None,
+        )
         yield _gauge("plays_workers", "Worker processes that run.", runner.workers_alive)
         yield _counter("plays_worker_restarts", "Times that workers died.", runner.worker_restarts)
 

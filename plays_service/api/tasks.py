@@ -36,6 +36,10 @@ async def delete_task(request: web.Request) -> web.Response:
         if only:
             raise ApiError(409, f"The task is {task.state}: it has ended, and stays as it is")
         await runner.remove(task)
+    except TimeoutError:
+        raise ApiError(
+            503, "The task's last calls are still under way; try again", {"Retry-After": "5"}
+        ) from None
     except OSError as error:
         raise no_room(error) from error
     return web.Response(status=204)

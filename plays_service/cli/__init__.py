@@ -15,6 +15,7 @@ from plays_service.cli.serve import serve
 from plays_service.cli.submit import result, submit
 from plays_service.cli.tasks import cancel, status
 from plays_service.cli.token import token
+from plays_service.cli.worker import worker
 
 __all__ = ["main"]
 
@@ -60,5 +61,5 @@ def _show_version(context: click.Context) -> None:
     context.exit()
 
 
-for _command in (serve, aggregate, submit, result, status, cancel, token):
+for _command in (serve, worker, aggregate, submit, result, status, cancel, token):
     main.add_command(_command)

@@ -11,12 +11,15 @@ from typing import Any, Final
 
 import click
 
+from plays_service.settings import settings_table
+
 __all__ = [
     "STREAM",
     "Reporting",
     "csv_options",
     "output_option",
     "report_options",
+    "settings_options",
 ]
 
 #: Stands for standard input and standard output.
@@ -81,3 +84,17 @@ def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, reporting=Reporting(as_json, quiet, progress), **kwargs)
 
     return with_reporting
+
+
+def settings_options(*names: str) -> Callable[..., Any]:
+    """Flags for these settings, or for all."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for setting in reversed(settings_table()):
+            if not names or setting.name in names:
+                text = f"{setting.help}  [{setting.variable}; default: {setting.default}]"
+                option = click.option(setting.flag, setting.name, metavar="VALUE", help=text)
+                command = option(command)
+        return command
+
+    return add

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Any
 
 import click
 
 from plays_service.cli.environment import load_settings
-from plays_service.settings import settings_table
+from plays_service.cli.options import settings_options
 
 __all__ = ["serve"]
 
 
-def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for setting in reversed(settings_table()):
-        help_text = f"{setting.help}  [{setting.variable}; default: {setting.default}]"
-        command = click.option(setting.flag, setting.name, metavar="VALUE", help=help_text)(command)
-    return command
-
-
 @click.command()
-@_settings_options
+@settings_options()
 def serve(**flags: str | None) -> None:
     """Start the service. Every flag is also an environment variable; the flag wins."""
     if sys.platform == "win32":

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 __all__ = ["Batcher", "Outcome", "run_all"]
 
@@ -41,6 +41,10 @@ def _outcome(function: Callable[[], Any]) -> Outcome:
 RunAll = Callable[[Sequence[Callable[[], Any]]], Awaitable[list[Outcome]]]
 
 
+#: Seconds between two looks whether a call that is cancelled may still be waited for.
+_LOOK_AGAIN: Final = 1.0
+
+
 def _nothing() -> None:
     pass
 
@@ -52,10 +56,19 @@ class Batcher:
     and the others do not suffer.
     """
 
-    def __init__(self, run_all: RunAll, *, hops: int, most: int) -> None:
+    def __init__(
+        self,
+        run_all: RunAll,
+        *,
+        hops: int,
+        most: int,
+        may_wait: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Where ``may_wait`` is false, a call that is cancelled is not waited for."""
         self._run_all = run_all
         self._free_hops = hops
         self._most = most
+        self._may_wait = may_wait
         self._waiting: deque[_Call] = deque()
         self._hops: set[asyncio.Task[None]] = set()
 
@@ -65,7 +78,8 @@ class Batcher:
     async def run(self, function: Callable[[], Any], begin: Callable[[], None] = _nothing) -> Any:
         """What the function returns. Raises what it raises. ``begin`` is called when it is sent.
 
-        A call that is cancelled ends only when it has really ended, or was never begun.
+        A call that is cancelled ends only when it has really ended, or was never begun, or where
+        it may not wait.
         """
         call = _Call(function, begin, asyncio.get_running_loop().create_future())
         self._waiting.append(call)
@@ -80,8 +94,9 @@ class Batcher:
         except asyncio.CancelledError:
             if call in self._waiting:
                 self._waiting.remove(call)
-            else:
-                await asyncio.wait([call.ended])
+                raise
+            while not call.ended.done() and self._may_wait():
+                await asyncio.wait([call.ended], timeout=_LOOK_AGAIN)
             raise
         if outcome.error is not None:
             raise outcome.error

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Hashable
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 __all__ = ["FairQueue"]
 
 R = TypeVar("R")
+
+#: Seconds between two looks whether a call that is cancelled may still be waited for.
+_LOOK_AGAIN: Final = 1.0
 
 
 class FairQueue:
@@ -18,18 +21,28 @@ class FairQueue:
     So a task of one call runs between two calls of a task of thousands.
     """
 
-    def __init__(self, slots: int) -> None:
-        self._free = slots
+    def __init__(self, slots: int, may_wait: Callable[[], bool] = lambda: True) -> None:
+        """Where ``may_wait`` is false, a call that is cancelled is not waited for."""
+        self._slots = slots
+        self._may_wait = may_wait
+        self._free = slots  # below 0 when there were more of them
         self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
 
     def __len__(self) -> int:
         return sum(len(calls) for calls in self._waiting.values())
 
+    def resize(self, slots: int) -> None:
+        """Let so many calls run at once from now on; those that run go on."""
+        more, self._slots = slots - self._slots, slots
+        self._free += min(more, 0)
+        for _ in range(more):
+            self._release()
+
     async def run(self, turn_of: Hashable, start: Callable[[], Awaitable[R]]) -> R:
         """Await ``start()`` when it is the turn of ``turn_of``.
 
         A cancelled call keeps its slot until what it started has really ended, and ends only
-        then: whoever awaited it can rely on nothing being written any more.
+        then, if it may wait: whoever awaited it can rely on nothing being written any more.
         """
         await self._acquire(turn_of)
         running = asyncio.ensure_future(start())
@@ -37,11 +50,19 @@ class FairQueue:
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
-            await asyncio.wait([running])
+            await self._end(running)
             raise
 
+    async def _end(self, running: asyncio.Future[Any]) -> None:
+        while not running.done():
+            if not self._may_wait():
+                running.cancel()
+            await asyncio.wait([running], timeout=_LOOK_AGAIN)
+        if not running.cancelled():
+            running.exception()  # or it would be logged that nobody has asked for it
+
     async def _acquire(self, turn_of: Hashable) -> None:
-        if self._free:
+        if self._free > 0:
             self._free -= 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -54,7 +75,7 @@ class FairQueue:
             raise
 
     def _release(self) -> None:
-        while self._waiting:
+        while self._waiting and self._free >= 0:
             turn_of, calls = self._waiting.popitem(last=False)
             turn = calls.popleft()
             if calls:

@@ -137,8 +137,7 @@ class ResultReader:
                 await self._call(task, function)
             finally:
                 size = await asyncio.to_thread(runner.store.size_of_result, task)
-                if runner.registry.get(task.id) is task:  # or it takes nothing any more
-                    runner.disk.keep(task.id, size)
+                runner.keep_result(task, size)
 
     async def _call(self, task: Task, function: Callable[..., Any], *args: Any) -> Any:
         # A turn of its own: who reads results waits for those who read, not for an aggregation.

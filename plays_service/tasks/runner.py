@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,10 +19,12 @@ from plays_service.tasks.batcher import Batcher, Outcome, run_all
 from plays_service.tasks.current import context_of
 from plays_service.tasks.disk import disk_problem
 from plays_service.tasks.disk_budget import DiskBudget
+from plays_service.tasks.executor import Executor
 from plays_service.tasks.fair_queue import FairQueue
 from plays_service.tasks.growth import Growth
 from plays_service.tasks.pipeline import Pipeline, Progress
 from plays_service.tasks.registry import TaskRegistry
+from plays_service.tasks.sharing import Sharing
 from plays_service.tasks.stats import Stats
 from plays_service.tasks.store import TaskStore
 from plays_service.tasks.task import State, Task
@@ -38,10 +41,13 @@ _CANCELLED: Final = "The task was cancelled"
 #: with fewer each costs more, with more others wait.
 _SHORT: Final = 512 << 10
 _SHORT_TOGETHER: Final = 16
+#: Calls under way for each worker elsewhere: one that it has, and one that is on its way to it.
+_CALLS_FOR_WORKER: Final = 2
 #: Seconds.
 _SAVE_AGAIN: Final = 1.0
 _DELETE_AGAIN: Final = 1.0
 _SWEEP_AT_LEAST_EVERY: Final = 60.0
+_LAST_CALLS: Final = 20.0  #: that they have to end, before a task can be removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,32 +78,35 @@ class TaskRunner:
         self.disk = DiskBudget(
             settings.data_dir, quota=settings.disk_quota, margin=settings.disk_margin
         )
-        limits = WorkerLimits(memory=settings.worker_memory, seconds=settings.segment_timeout)
-        self._pool = WorkerPool(settings.workers, settings.engine, limits, tries=settings.max_tries)
-        self._queue = FairQueue(settings.workers)
+        self._queue = FairQueue(settings.workers, self._may_wait)
+        self._executor = _make_executor(settings, self._queue)
         # Short calls go together, but for syncing: the disk does that together by itself.
         hops, most = (8, 1) if settings.fsync else (2, 32)
         # Threads of their own: where the disk is slow, nothing else waits for one.
         self._disk_threads = ThreadPoolExecutor(hops, "disk")
         self._disk = Batcher(self._in_disk_thread, hops=hops, most=most)
-        self._short = Batcher(self._call_short, hops=settings.workers, most=_SHORT_TOGETHER)
+        self._short = Batcher(
+            self._call_short, hops=settings.workers, most=_SHORT_TOGETHER, may_wait=self._may_wait
+        )
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._early: dict[UUID, _PipelineRun] = {}  # of tasks that are to be
         self._sweepers: list[asyncio.Task[None]] = []
+        self._sharing = Sharing(self, store.replicas) if store.replicas is not None else None
 
     async def start(self) -> None:
         """Take up the tasks on disk: ended ones are known again, the others go on."""
         for task, input_size, result_size in await asyncio.to_thread(self._load):
-            self.registry.add(task)
             if task.has_ended:
+                self.registry.add(task)
                 task.errors = ()
                 self.disk.keep(task.id, result_size)
             else:
-                self.disk.keep_input(task.id, input_size)
-                self._run_soon(task, None, input_size)
-        await self._pool.start()  # so that the first upload does not wait for a worker
+                self.resume(task, input_size)
+        await self._executor.start()  # so that the first upload does not wait for a worker
         _log.info("%d tasks on disk, %d to go on", len(self.registry), len(self._running))
         self._sweepers = [asyncio.create_task(one) for one in (self._sweep(), self._delete_again())]
+        if self._sharing is not None:
+            self._sharing.start()
 
     def _load(self) -> list[tuple[Task, int, int]]:
         store = self.store
@@ -110,11 +119,26 @@ class TaskRunner:
         """
         for sweeper in self._sweepers:
             sweeper.cancel()
+        if self._sharing is not None:
+            self._sharing.stop()
         running = [*self._running.values(), *(one.running for one in self._early.values())]
         for one in running:
             one.cancel()
-        await asyncio.gather(self._pool.close(seconds), *running, return_exceptions=True)
+        await asyncio.gather(self._executor.close(seconds), *running, return_exceptions=True)
         await asyncio.to_thread(self._disk_threads.shutdown)
+
+    def resume(self, task: Task, size: int) -> None:
+        """Run a task that is on disk, with an input of so many bytes."""
+        self.registry.add(task)
+        self.disk.keep_input(task.id, size)
+        self._run_soon(task, None, size)
+
+    async def find(self, task_id: UUID) -> Task | None:
+        """The task, whichever replica has it; None where it is unknown or expired."""
+        task = self.registry.get(task_id)
+        if task is None and self._sharing is not None:
+            task = await self._sharing.find(task_id)
+        return task
 
     def begin(self, task: Task, size: int) -> None:
         """Run the pipeline on an input of which ``size`` bytes are on disk so far."""
@@ -151,6 +175,7 @@ class TaskRunner:
             task.ended.set()
             _log.info("task %s: %s", task.id, task.state)
             await asyncio.to_thread(self.store.clean, task)
+            self._hand_over(task)
             return
         self._run_soon(task, early, size)
 
@@ -177,7 +202,7 @@ class TaskRunner:
         pay for the mark that lets it survive a crash. Where the disk does not take that, the task
         stays PENDING.
         """
-        if task.state is not State.PENDING or task.started is None:
+        if task.state is not State.PENDING or task.started is None or self._is_elsewhere(task):
             return
         async with task.ending:  # a mark that came after the end would never be deleted
             if task.state is State.PENDING:
@@ -198,8 +223,11 @@ class TaskRunner:
     async def cancel(self, task: Task) -> bool:
         """End a task as REVOKED; False where it has ended already. Raises `OSError`.
 
-        Work under way ends with its segment.
+        Work under way ends with its segment. Raises `TimeoutError` where another replica has the
+        task, and does not react.
         """
+        if self._sharing is not None and self._is_elsewhere(task):
+            return await self._sharing.cancel(task)
         revoked = await self._end(task, State.REVOKED, _CANCELLED, self.store.save)
         if revoked and (running := self._running.get(task.id)) is not None:
             running.cancel()
@@ -209,18 +237,27 @@ class TaskRunner:
         """Forget an ended task and delete its result. Raises `OSError`: then it is still there."""
         running = self._running.get(task.id)
         if running is not None:  # its last calls still write into its folder
-            await asyncio.gather(running, return_exceptions=True)
-        if self.registry.get(task.id) is task:
+            await asyncio.wait([running], timeout=_LAST_CALLS)
+            if not running.done():
+                raise TimeoutError
+        if self.registry.get(task.id) is task or self._sharing is not None:
             await asyncio.to_thread(self.store.remove, task)
             self.registry.remove(task)
             self.disk.release(task.id)
+
+    def keep_result(self, task: Task, size: int) -> None:
+        """Count what an ended task takes of the disk by now, in bytes."""
+        if self._sharing is not None:
+            self._sharing.keep_result(task, size)
+        elif self.registry.get(task.id) is task:  # or it takes nothing any more
+            self.disk.keep(task.id, size)
 
     async def call(self, turn_of: Hashable, function: Callable[..., Any], *args: Any) -> Any:
         """What the function returns in a worker, when it is the turn of ``turn_of`` there.
 
         Raises what the function raises, and `WorkerDiedError`.
         """
-        return await self._queue.run(turn_of, partial(self._pool.call, function, *args))
+        return await self._queue.run(turn_of, partial(self._executor.call, function, *args))
 
     @property
     def unfinished(self) -> int:
@@ -235,12 +272,21 @@ class TaskRunner:
     @property
     def worker_restarts(self) -> int:
         """How often workers died and were replaced."""
-        return self._pool.restarts
+        return self._executor.restarts
 
     @property
     def workers_alive(self) -> int:
         """Workers that are there."""
-        return self._pool.alive
+        return self._executor.alive
+
+    @property
+    def workers_problem(self) -> str | None:
+        """Why tasks wait, where the service itself can do nothing about it."""
+        return self._executor.problem
+
+    def _may_wait(self) -> bool:
+        """Whether clients may wait for what they do not want any more: not without any workers."""
+        return self.workers_problem is None
 
     def _run_soon(self, task: Task, run: _PipelineRun | None, size: int) -> None:
         run = run or self._start_pipeline(task, size)
@@ -249,7 +295,20 @@ class TaskRunner:
             self._run(task, run.running), name=f"task {task.id}", context=context_of(task.id)
         )
         self._running[task.id] = running
-        running.add_done_callback(lambda _: self._running.pop(task.id, None))
+        running.add_done_callback(lambda _: self._forget_run(task))
+
+    def _forget_run(self, task: Task) -> None:
+        self._running.pop(task.id, None)
+        if task.has_ended:
+            self._hand_over(task)
+
+    def _hand_over(self, task: Task) -> None:
+        if self._sharing is not None:
+            self._sharing.hand_over(task)
+
+    def _is_elsewhere(self, task: Task) -> bool:
+        """Whether another replica has the task, or all have."""
+        return self._sharing is not None and self.registry.get(task.id) is not task
 
     async def _run(self, task: Task, pipeline: asyncio.Task[Summary]) -> None:
         try:
@@ -304,7 +363,7 @@ class TaskRunner:
 
         def start(function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
             begin()
-            return self._pool.call(function, *args)
+            return self._executor.call(function, *args)
 
         async def call(function: Callable[..., Any], *args: Any) -> Any:
             return await self._queue.run(task.id, partial(start, function, *args))
@@ -332,7 +391,7 @@ class TaskRunner:
         """Short calls of several tasks, which take one turn together."""
         # Of several it is not known which one a worker died of: they are repeated one by one.
         tries = 1 if len(functions) > 1 else None
-        start = partial(self._pool.call, run_all, functions, tries=tries)
+        start = partial(self._executor.call, run_all, functions, tries=tries)
         outcomes: list[Outcome] = await self._queue.run("short calls", start)
         return outcomes
 
@@ -350,7 +409,7 @@ class TaskRunner:
             seed=task.seed,
             segment_size=self._settings.segment_size,
             memory=self._settings.worker_memory,
-            workers=self._settings.workers,
+            workers=self._executor.workers,
             fsync=self._settings.fsync,
         )
 
@@ -396,14 +455,23 @@ class TaskRunner:
         """Remove what has expired, again and again."""
         ttl = self._settings.result_ttl
         while True:
-            for task in self.registry:
-                is_over = task.finished is not None and task.finished + ttl < time.time()
-                if is_over and task.id not in self._running:  # or its last call would hold up all
-                    try:
-                        await self.remove(task)
-                    except OSError as error:
-                        _log.error("cannot remove expired task %s: %s", task.id, error)
+            for task in await self._expired(ttl):
+                try:
+                    await self.remove(task)
+                except OSError as error:
+                    _log.error("cannot remove expired task %s: %s", task.id, error)
             await asyncio.sleep(min(max(ttl / 10, 0.1), _SWEEP_AT_LEAST_EVERY))
+
+    async def _expired(self, ttl: float) -> list[Task]:
+        if self._sharing is not None:
+            return await self._sharing.expired(ttl)
+        return [
+            one
+            for one in self.registry
+            if one.finished is not None
+            and one.finished + ttl < time.time()
+            and one.id not in self._running  # or its last call would hold up all
+        ]
 
     async def _delete_again(self) -> None:
         """Delete what the disk would not delete before, as soon as it lets us."""
@@ -411,6 +479,17 @@ class TaskRunner:
             await asyncio.sleep(_DELETE_AGAIN)
             if self.store.resisting:
                 await asyncio.to_thread(self.store.delete_again)
+
+
+def _make_executor(settings: Settings, queue: FairQueue) -> Executor:
+    if settings.executor == "process":
+        limits = WorkerLimits(memory=settings.worker_memory, seconds=settings.segment_timeout)
+        return WorkerPool(settings.workers, settings.engine, limits, tries=settings.max_tries)
+    module = import_module("plays_service.tasks.celery_executor")  # nobody else has Celery
+    executor: Executor = module.CeleryExecutor(
+        settings, lambda workers: queue.resize(_CALLS_FOR_WORKER * workers)
+    )
+    return executor
 
 
 def _reason(task: Task, error: Exception) -> str:

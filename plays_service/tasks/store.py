@@ -11,6 +11,7 @@
     <data_dir>/boot                                 of the system, which has written all the work
     <data_dir>/trash/                               removed, not yet deleted
     <data_dir>/set_aside/                           what start-up could not make sense of
+    <data_dir>/replicas/                            see `Replicas`, where several services share it
 
 An upload becomes a task, and a state changes, by one rename of ``task.json``. So whatever happens,
 each is either there or not.
@@ -23,7 +24,9 @@ import logging
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from uuid import UUID, uuid4
@@ -31,6 +34,7 @@ from uuid import UUID, uuid4
 from plays_service.aggregation import CsvError
 from plays_service.aggregation.publish import publish, sync_folder
 from plays_service.aggregation.steps import Step, reached
+from plays_service.tasks.replicas import Replicas
 from plays_service.tasks.task import State, Task
 
 if sys.platform != "win32":
@@ -44,6 +48,14 @@ _CLEANED_AT_ONCE: Final = 1 << 20
 #: What the folder of a task that is to be may hold.
 _BEGUN: Final = frozenset({"input.csv", "work", "task.json.tmp"})
 
+#: How often, and after how many seconds, a folder is tried again that others may share.
+_SHARE_TRIES: Final = 100
+_SHARE_AGAIN: Final = 0.1
+
+#: What a folder without a state, and a file among the folders, are met with; any other `OSError` is
+#: the disk's, and keeps the service from starting: the task may be there.
+_NO_TASK: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+
 _log = logging.getLogger(__name__)
 
 
@@ -54,12 +66,14 @@ class DataFolderError(RuntimeError):
 class TaskStore:
     """The folders of tasks below one data folder. Every method may block on the disk."""
 
-    def __init__(self, data_dir: Path, *, fsync: bool) -> None:
+    def __init__(self, data_dir: Path, *, fsync: bool, shared: bool = False) -> None:
+        """Several processes may have a ``shared`` folder; they tell each other of their tasks."""
         self._root = data_dir.absolute()
         self._tasks = self._root / "tasks"
         self._trash = self._root / "trash"
         self._set_aside = self._root / "set_aside"
         self.fsync = fsync  #: what is written must survive a power cut
+        self.replicas = Replicas(self._root) if shared else None
         self._lock: int | None = None
         self._resisting: set[Path] = set()  # could not be deleted
 
@@ -72,13 +86,13 @@ class TaskStore:
             for folder in (self._tasks, self._trash):
                 folder.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for leftover in self._trash.iterdir():
-                self._delete(leftover)
-            if not self._is_same_boot():
-                self._distrust_work()
-            if self.fsync:
-                self._sync_frame()
+            is_alone = self._lock_folder(self._lock)
+            if self.replicas is not None:
+                self.replicas.open()
+            if is_alone:
+                self._clear()
+            if self.replicas is not None:
+                fcntl.flock(self._lock, fcntl.LOCK_SH)  # lets the others in
         except BlockingIOError:
             self.close()
             raise DataFolderError(
@@ -89,14 +103,42 @@ class TaskStore:
             self.close()
             raise DataFolderError(f"cannot use the data folder {self._root}: {error}") from error
 
+    def _lock_folder(self, lock: int) -> bool:
+        """Whether nobody else has the folder. Raises `BlockingIOError` where this one may not."""
+        tries = 1 if self.replicas is None else _SHARE_TRIES
+        for _ in range(tries - 1):
+            with suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            with suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return False
+            time.sleep(_SHARE_AGAIN)  # another is just clearing it up
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+
+    def _clear(self) -> None:
+        for leftover in self._trash.iterdir():
+            self._delete(leftover)
+        for derived in self._tasks.glob("*/derived"):
+            self._delete(derived)  # it was not synced, and is made again
+        if not self._is_same_boot():
+            self._distrust_work()
+        if self.fsync:
+            self._sync_frame()
+
     def close(self) -> None:
         """Give up the lock, as the system does when the process dies."""
+        if self.replicas is not None:
+            self.replicas.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def begin(self, task: Task) -> Path:
         """Make the folder of a task that is to be; its input belongs where this says."""
+        if self.replicas is not None:
+            self.replicas.claim(task.id)
         self.folder(task).mkdir()
         reached(Step.UPLOAD_BEGUN)
         return self.input_of(task)
@@ -152,6 +194,8 @@ class TaskStore:
         if task.state is State.SUCCESS:
             kept |= {"result.csv", "derived"}
         self._delete_all_but(kept, task)
+        if self.replicas is not None:
+            self.replicas.release(task.id)
 
     def drop_work(self, task: Task) -> None:
         """Delete all that a task has made so far; its input and its state stay.
@@ -190,36 +234,95 @@ class TaskStore:
     def load(self) -> Iterator[Task]:
         """Every task on disk; ended ones are cleaned, and uploads deleted that became none.
 
-        What is neither is set aside, with a line in the log. Raises `DataFolderError`.
+        What is neither is set aside, with a line in the log. In a shared folder: the tasks that
+        this replica is to run, because nobody does. Raises `DataFolderError`.
         """
         try:
-            yield from self._load()
+            yield from self._found()
         except OSError as error:
             raise DataFolderError(f"cannot use the data folder {self._root}: {error}") from error
 
-    def _load(self) -> Iterator[Task]:
+    def _found(self) -> Iterator[Task]:
+        if self.replicas is not None:
+            with self.replicas.alone():
+                yield from self._adopt()
+            yield from self.take_over()
+            return
         for folder in self._tasks.iterdir():
-            if _is_begun(folder):
-                self._delete(folder)
-                continue
-            try:
-                task = Task.from_json(json.loads((folder / "task.json").read_bytes()))
-                if folder != self.folder(task):
-                    raise ValueError("the folder has another name than the task")
-            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-                self._set_aside.mkdir(exist_ok=True)
-                target = self._set_aside / f"{folder.name}.{uuid4().hex[:8]}"
-                folder.rename(target)
-                # No text of the error: it may quote what is in the file.
-                kind = type(error).__name__
-                _log.warning("%s is not a task (%s); set aside as %s", folder, kind, target)
-            else:
-                if task.has_ended:
-                    self.clean(task)
-                    self._delete(self.derived_of(task))  # it was not synced, and is made again
-                elif (mark := folder / "started").exists():
-                    task.state, task.started = State.STARTED, mark.stat().st_mtime
+            if (task := self._load(folder)) is not None:
                 yield task
+
+    def take_over(self) -> Iterator[Task]:
+        """The tasks of replicas that are dead: this one's from now on, and to be run by it."""
+        assert self.replicas is not None
+        for task_id in self.replicas.take_over():
+            folder = self._tasks / str(task_id)
+            task = self._load(folder) if folder.exists() else None
+            if task is None:
+                self.replicas.release(task_id)
+            elif not task.has_ended:
+                yield task
+
+    def read(self, task_id: UUID) -> Task | None:
+        """The task as it is on disk; None where there is none."""
+        try:
+            return self._read(self._tasks / str(task_id))
+        except FileNotFoundError:
+            return None
+
+    def survey(self) -> Iterator[tuple[UUID, float, int]]:
+        """Every ended task: its id, when it was last written (seconds), and its result's bytes."""
+        claimed = self.replicas.claimed() if self.replicas is not None else set()
+        for folder in self._tasks.iterdir():
+            with suppress(FileNotFoundError, ValueError):  # removed meanwhile, or no task
+                if folder.name not in claimed:
+                    written = (folder / "task.json").stat().st_mtime
+                    yield UUID(folder.name), written, _size_of_result(folder)
+
+    def _adopt(self) -> Iterator[Task]:
+        """Claim what has not ended and belongs to nobody: a power cut may have taken the claim."""
+        assert self.replicas is not None
+        folders = tuple(self._tasks.iterdir())  # first: what is claimed later is not among them
+        claimed = self.replicas.claimed()
+        for folder in folders:
+            if folder.name in claimed or not folder.exists():
+                continue
+            task = self._load(folder)
+            if task is not None and not task.has_ended:
+                self.replicas.claim(task.id)
+                yield task
+
+    def _load(self, folder: Path) -> Task | None:
+        """The task in a folder, cleaned if it has ended; None where it holds none, by then."""
+        if _is_begun(folder):
+            self._delete(folder)
+            return None
+        try:
+            task = self._read(folder)
+            if folder != self.folder(task):
+                raise ValueError("the folder has another name than the task")
+        except (*_NO_TASK, ValueError, KeyError, TypeError, AttributeError) as error:
+            self._set_aside.mkdir(exist_ok=True)
+            target = self._set_aside / f"{folder.name}.{uuid4().hex[:8]}"
+            folder.rename(target)
+            # No text of the error: it may quote what is in the file.
+            _log.warning(
+                "%s is not a task (%s); set aside as %s", folder, type(error).__name__, target
+            )
+            return None
+        if task.has_ended:
+            self.clean(task)
+        return task
+
+    @staticmethod
+    def _read(folder: Path) -> Task:
+        """Raises what reading, parsing and a wrong content raise."""
+        task = Task.from_json(json.loads((folder / "task.json").read_bytes()))
+        if not task.has_ended:
+            with suppress(FileNotFoundError):
+                task.started = (folder / "started").stat().st_mtime
+                task.state = State.STARTED
+        return task
 
     def folder(self, task: Task) -> Path:
         """The task's folder."""
@@ -236,8 +339,7 @@ class TaskStore:
     def size_of_result(self, task: Task) -> int:
         """Bytes of the task's result and of what was made of it; 0 where that cannot be told."""
         try:
-            derived = sum(map(_size, self.derived_of(task).glob("*")))
-            return _size(self.result_of(task)) + derived
+            return _size_of_result(self.folder(task))
         except OSError:  # the task has ended all the same
             return 0
 
@@ -263,6 +365,8 @@ class TaskStore:
     def _delete_all_but(self, kept: set[str], task: Task) -> None:
         try:
             doomed = [path for path in self.folder(task).iterdir() if path.name not in kept]
+        except FileNotFoundError:
+            return  # another replica has removed it
         except OSError as error:  # the next start looks again
             _log.warning("cannot clear %s: %s", self.folder(task), error)
             return
@@ -281,6 +385,8 @@ class TaskStore:
         else:
             self._sync_removal()
             reached(Step.REMOVE_RENAMED)
+            if self.replicas is not None:
+                self.replicas.release(UUID(folder.name))
             self._delete(doomed)
             reached(Step.REMOVE_DELETED)
         self._resisting.discard(folder)
@@ -353,6 +459,10 @@ def _is_begun(folder: Path) -> bool:
         return named_by_id and {path.name for path in folder.iterdir()} <= _BEGUN
     except (OSError, ValueError):
         return False
+
+
+def _size_of_result(folder: Path) -> int:
+    return _size(folder / "result.csv") + sum(map(_size, (folder / "derived").glob("*")))
 
 
 def _size(path: Path) -> int:

@@ -29,7 +29,7 @@ class State(StrEnum):
 ENDED: Final = frozenset({State.SUCCESS, State.FAILURE, State.REVOKED})
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Task:
     """What the registry knows of a task. Times are seconds since the epoch."""
 

@@ -24,7 +24,7 @@ from plays_service.tasks.open_files import raise_open_files_limit
 if sys.platform != "win32":
     import resource
 
-__all__ = ["Crew", "WorkerLimits", "WorkerLostError"]
+__all__ = ["Crew", "WorkerLimits", "WorkerLostError", "limit_worker"]
 
 R = TypeVar("R")
 
@@ -129,11 +129,16 @@ class Crew:
         return WorkerLostError(how, begun=begun)
 
 
-def _start_worker(engine: str, memory: int | None) -> None:
+def limit_worker(engine: str, memory: int | None) -> None:
+    """Make this process a worker: its engine, its open files, its memory (bytes)."""
     use_engine(engine)
     raise_open_files_limit()
     if memory is not None:
         _limit_memory(memory)
+
+
+def _start_worker(engine: str, memory: int | None) -> None:
+    limit_worker(engine, memory)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; we stop them
     threading.Thread(target=_die_with_parent, daemon=True).start()
 

@@ -64,6 +64,11 @@ class WorkerPool:
         await asyncio.wait(self._starting, timeout=_START_AWAITED)
 
     @property
+    def problem(self) -> str | None:
+        """None: workers that are lost are replaced here."""
+        return None
+
+    @property
     def alive(self) -> int:
         """Workers that are there, as far as is known."""
         return sum(crew.processes for crew in self._crews)

@@ -16,16 +16,31 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from benchmarks.service.rabbitmq import RabbitMQ
 from plays_service.api import RUNNER, SETTINGS, UPLOADS, ServiceRunner
 from plays_service.app import create_app
 from plays_service.settings import Settings
 from plays_service.tasks import TaskRunner, WorkerPool
+from plays_service.tasks.celery_executor import CeleryExecutor
+from plays_service.tasks.executor import Executor
+from tests.cluster.fixtures import SharedWorker
 
 ENDED: Final = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
 PENDING_BODY: Final = b'{"state": "PENDING", "message": "None"}'
 MIB: Final = 1 << 20
 #: What a data folder has besides its tasks.
-_FRAME: Final = frozenset({"boot", "lock", "tasks", "trash"})
+_FRAME: Final = frozenset({"boot", "lock", "replicas", "tasks", "trash"})
+#: Modules whose tests hold whatever the executor is.
+_FOR_ALL_EXECUTORS: Final = frozenset(
+    {
+        "test_packed",
+        "test_process_csv",
+        "test_result",
+        "test_result_forms",
+        "test_rows",
+        "test_tasks",
+    }
+)
 #: Seconds: far more than anything here takes.
 LONG: Final = 30.0
 
@@ -137,14 +152,38 @@ class StartService(Protocol):
     def __call__(self, **settings: Any) -> Awaitable[Service]: ...
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What the API promises, it promises with every executor.
+
+    What a test with a gate shows happens before any executor.
+    """
+    module = metafunc.module.__name__.rpartition(".")[2]
+    used = set(metafunc.fixturenames)
+    if module in _FOR_ALL_EXECUTORS and "executor_settings" in used and "gate" not in used:
+        metafunc.parametrize("executor_settings", ["process", "celery"], indirect=True)
+
+
 @pytest.fixture
-async def start_service(tmp_path: Path) -> AsyncIterator[StartService]:
+def executor_settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    """Settings that choose the executor; for Celery with a worker that runs."""
+    if getattr(request, "param", "process") == "process":
+        return {}
+    broker: RabbitMQ = request.getfixturevalue("broker")
+    worker: SharedWorker = request.getfixturevalue("shared_worker")
+    worker.work_in(tmp_path / "data")
+    return {"executor": "celery", "broker_url": broker.url}
+
+
+@pytest.fixture
+async def start_service(
+    tmp_path: Path, executor_settings: dict[str, Any]
+) -> AsyncIterator[StartService]:
     """Starts applications, one after the other on the same data folder; stops what still runs."""
     services: list[Service] = []
 
     async def start(**settings: Any) -> Service:
         data_dir = tmp_path / "data"
-        chosen: dict[str, Any] = {"data_dir": data_dir, "workers": 1} | settings
+        chosen: dict[str, Any] = {"data_dir": data_dir, "workers": 1} | executor_settings | settings
         app = create_app(Settings(**chosen))
         client = TestClient(_Server(app))
         await client.start_server()
@@ -198,13 +237,7 @@ async def gate(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gate]:
     So tests decide how far tasks come, and need no input large enough to take a while.
     """
     gate = Gate()
-    call, stop = WorkerPool.call, TaskRunner.stop
-
-    async def gated(
-        self: WorkerPool, function: Callable[..., Any], *args: Any, **options: Any
-    ) -> Any:
-        await gate.passed()
-        return await call(self, function, *args, **options)
+    stop = TaskRunner.stop
 
     async def stop_and_open(self: TaskRunner, seconds: float | None = None) -> None:
         stopping = asyncio.ensure_future(stop(self, seconds))
@@ -212,10 +245,21 @@ async def gate(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gate]:
         gate.open()
         await stopping
 
-    monkeypatch.setattr(WorkerPool, "call", gated)
+    for kind in (WorkerPool, CeleryExecutor):
+        monkeypatch.setattr(kind, "call", _gated(gate, kind.call))
     monkeypatch.setattr(TaskRunner, "stop", stop_and_open)
     yield gate
     gate.open()
+
+
+def _gated(gate: Gate, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def gated(
+        self: Executor, function: Callable[..., Any], *args: Any, **options: Any
+    ) -> Any:
+        await gate.passed()
+        return await call(self, function, *args, **options)
+
+    return gated
 
 
 async def eventually(

@@ -15,7 +15,8 @@ from uuid import uuid4
 import pytest
 
 from plays_service.api import RUNNER
-from plays_service.tasks import CURRENT_TASK, State, Task, TaskStore, WorkerPool
+from plays_service.tasks import CURRENT_TASK, State, Task, TaskStore
+from plays_service.tasks.executor import Executor
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
 from tests.integration.conftest import (
     LONG,
@@ -311,7 +312,7 @@ async def test_a_disk_that_fails_at_a_task_is_named(
             fail()
 
         with monkeypatch.context() as patch:
-            patch.setattr(WorkerPool, "call", call)
+            patch.setattr(type(service.runner._executor), "call", call)
             task_id = await service.upload(EXAMPLE)
             task = await service.ended_task(task_id)
         assert task["state"] == "FAILURE"
@@ -377,17 +378,18 @@ async def test_what_is_done_for_a_task_is_logged_with_its_id_after_a_restart_too
     await gate.arrived.wait()
     await service.stop()
     seen = set()
-    call = WorkerPool.call
+    executor = type(service.runner._executor)
+    call = executor.call
 
     async def noted(
-        self: WorkerPool, function: Callable[..., Any], *args: Any, **options: Any
+        self: Executor, function: Callable[..., Any], *args: Any, **options: Any
     ) -> Any:
         seen.add(CURRENT_TASK.get())
         return await call(self, function, *args, **options)
 
     gate.close()
     service = await start_service(**SMALL_SEGMENTS)
-    monkeypatch.setattr(WorkerPool, "call", noted)
+    monkeypatch.setattr(executor, "call", noted)
     gate.open()
     await service.result(task_id)
     assert {str(one) for one in seen} == {task_id}

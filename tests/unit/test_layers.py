@@ -54,3 +54,19 @@ def test_a_worker_loads_no_web_server(module: str) -> None:
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     ).stdout
     assert output.split() == ["False", "False"]
+
+
+def test_without_celery_the_service_lacks_nothing() -> None:
+    code = "import sys, plays_service.app; print({'celery', 'kombu'} & set(sys.modules))"
+    output = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+    assert output == "set()\n"
+
+
+def test_a_celery_worker_loads_no_web_server() -> None:
+    code = "import sys, plays_service.celery_app; print('aiohttp' in sys.modules)"
+    output = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+    assert output == "False\n"

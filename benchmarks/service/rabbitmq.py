@@ -1,0 +1,137 @@
+"""A RabbitMQ of one's own: on loopback, on free ports, with all of its files in one folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from benchmarks.aggregate.processes import descendants
+
+__all__ = ["RabbitMQ", "await_port", "free_port"]
+
+_SERVER: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+#: Seconds.
+_START_TIMEOUT: Final = 60.0
+_STOP_TIMEOUT: Final = 20.0
+
+
+class RabbitMQ:
+    """A broker that can be started, killed and started again on what it has on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises `FileNotFoundError` where RabbitMQ is not installed."""
+        if not _SERVER.exists():
+            raise FileNotFoundError("RabbitMQ is not installed: apt install rabbitmq-server")
+        self.port, peers, names = free_port(), free_port(), free_port()
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
+        self._folder = folder
+        self._names = names
+        self._name_server: subprocess.Popen[bytes] | None = None
+        self._server: subprocess.Popen[bytes] | None = None
+        self._environment = {
+            "HOME": str(folder),
+            "RABBITMQ_NODENAME": f"plays{self.port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(peers),
+            "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_PID_FILE": str(folder / "rabbitmq.pid"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ("-kernel inet_dist_use_interface {127,0,0,1}"),
+            "ERL_EPMD_PORT": str(names),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+        (folder / "plugins").write_text("[].\n")
+
+    def start(self) -> None:
+        """Start it; return when it listens. Raises `TimeoutError`."""
+        if self._name_server is None:
+            # which it would start by itself, and leave behind
+            epmd = [shutil.which("epmd") or "epmd", "-port", str(self._names)]
+            log = self._folder / "epmd.log"
+            words = [*epmd, "-address", "127.0.0.1"]
+            self._name_server = _start(words, log, self._environment)
+            await_port(self._names, log)
+        log = self._folder / "rabbitmq.log"
+        self._server = _start([str(_SERVER)], log, self._environment)
+        await_port(self.port, log)
+
+    @property
+    def pids(self) -> list[int]:
+        """Its processes, as long as it runs."""
+        return descendants(self._server.pid) if self._server is not None else []
+
+    def kill(self) -> None:
+        """End it as a power cut does."""
+        self.signal(signal.SIGKILL)
+        if self._server is not None:
+            self._server.wait()
+            self._server = None
+
+    def forget(self) -> None:
+        """Lose all that it has on disk."""
+        shutil.rmtree(self._folder / "mnesia")
+
+    def signal(self, number: int) -> None:
+        """Send a signal to all of it: SIGSTOP is what a network that swallows all looks like."""
+        _signal(self.pids, number)
+
+    def stop(self) -> None:
+        """End it, and all that belongs to it."""
+        doomed = self.pids[1:]
+        for process in (self._server, self._name_server):
+            if process is not None and process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(_STOP_TIMEOUT)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+        _signal(doomed, signal.SIGKILL)  # what its parent did not take along
+
+
+def free_port() -> int:
+    """A port on loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def await_port(port: int, log: Path) -> None:
+    """Return when something listens on the port. Raises `TimeoutError`, with the log's end."""
+    deadline = time.monotonic() + _START_TIMEOUT
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise TimeoutError(f"nothing listens on {port}:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+def _signal(pids: Sequence[int], number: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _start(
+    command: Sequence[str], log: Path, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )

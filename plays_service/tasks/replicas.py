@@ -1,0 +1,152 @@
+"""Services that share a data folder: which of them lives, and which has which task.
+
+::
+
+    <data_dir>/replicas/<replica>.lock              locked by its replica as long as that lives
+                        <replica>/<task>            a task that it has; how far it is, as JSON
+                        <replica>/<task>.cancel     somebody asks it to cancel that task
+                        lock                        of whoever gives tasks a new replica
+
+A replica has a task from before the task's folder is there until the task has ended. One that can
+lock another's file knows that the other is dead, and takes its tasks over, each by one rename.
+
+What the file system must give: locks that end with their owner and are seen on all machines
+(`flock`; NFSv4 has it), and an atomic ``rename``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["Replicas", "try_lock"]
+
+_CANCEL: Final = ".cancel"
+
+
+class Replicas:
+    """This process as a replica, and the others. Every method may block on the disk."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.id = uuid4().hex
+        self._folder = data_dir / "replicas"
+        self._mine = self._folder / self.id
+        self._lock: int | None = None
+
+    def open(self) -> None:
+        """Become a replica that others see alive. Raises `OSError`."""
+        self._folder.mkdir(exist_ok=True)
+        self._lock = _open(self._lock_of(self._mine))
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._mine.mkdir()  # not before it is locked: it would seem dead
+
+    def close(self) -> None:
+        """Be one no more; what tasks this one still has, others take over."""
+        if self._lock is None:
+            return
+        with suppress(OSError):
+            self._mine.rmdir()  # as long as it holds a task, it stays
+            self._lock_of(self._mine).unlink()
+        os.close(self._lock)
+        self._lock = None
+
+    def claim(self, task_id: UUID) -> None:
+        """Have a task from now on."""
+        (self._mine / str(task_id)).touch()
+
+    def release(self, task_id: UUID) -> None:
+        """Have the task no more, if this replica has it."""
+        (self._mine / str(task_id)).unlink(missing_ok=True)
+
+    def claimed(self) -> set[str]:
+        """The ids of all tasks that any replica has, dead or alive."""
+        return {path.name for folder in self._folders() for path in folder.iterdir()}
+
+    def note(self, task_id: UUID, fields: Mapping[str, Any]) -> None:
+        """Let others know how far a task of this replica is."""
+        with suppress(FileNotFoundError), (self._mine / str(task_id)).open("r+b") as file:
+            file.write(json.dumps(fields).encode())
+            file.truncate()
+
+    def note_of(self, task_id: UUID) -> dict[str, Any] | None:
+        """How far a task was when its replica last told; None where nobody has told."""
+        for folder in self._folders():
+            with suppress(FileNotFoundError, ValueError):  # a note that is being written
+                fields: dict[str, Any] = json.loads((folder / str(task_id)).read_bytes())
+                return fields
+        return None
+
+    def ask_to_cancel(self, task_id: UUID) -> None:
+        """Ask the replica that has the task."""
+        for folder in self._folders():
+            if (folder / str(task_id)).exists():
+                with suppress(FileNotFoundError):  # it dies at this moment
+                    (folder / f"{task_id}{_CANCEL}").touch()
+
+    def cancellations(self) -> list[UUID]:
+        """The tasks that this replica was asked to cancel since the last time."""
+        asked = [path for path in self._mine.iterdir() if path.suffix == _CANCEL]
+        for path in asked:
+            path.unlink()
+        return [UUID(path.stem) for path in asked]
+
+    def take_over(self) -> list[UUID]:
+        """Take the tasks of all replicas that are dead; their ids."""
+        taken: list[UUID] = []
+        for folder in self._folders():
+            if folder != self._mine and (lock := try_lock(self._lock_of(folder))) is not None:
+                try:
+                    with self.alone():
+                        taken += self._take(folder)
+                finally:
+                    os.close(lock)
+        return taken
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else gives tasks a new replica meanwhile."""
+        lock = _open(self._folder / "lock")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    def _take(self, folder: Path) -> Iterator[UUID]:
+        for path in folder.iterdir():
+            path.rename(self._mine / path.name)
+            if path.suffix != _CANCEL:
+                yield UUID(path.name)
+        folder.rmdir()
+        self._lock_of(folder).unlink()
+
+    def _folders(self) -> list[Path]:
+        return [path for path in self._folder.iterdir() if path.is_dir()]
+
+    @staticmethod
+    def _lock_of(folder: Path) -> Path:
+        return folder.with_suffix(".lock")
+
+
+def try_lock(path: Path) -> int | None:
+    """A descriptor that holds the lock of the file; None where another process does."""
+    lock = _open(path)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

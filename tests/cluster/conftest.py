@@ -1,0 +1,43 @@
+"""Services and workers as processes of their own, on one data folder and one broker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import kombu
+import pytest
+
+from benchmarks.service.rabbitmq import RabbitMQ
+from tests.acceptance.conftest import http, start_server
+from tests.cluster.fixtures import SharedWorker
+from tests.cluster.workers import Worker
+
+__all__ = ["http", "start_server"]
+
+StartWorker = Callable[..., Worker]
+
+
+@pytest.fixture
+def start_worker(broker: RabbitMQ, tmp_path: Path) -> Iterator[StartWorker]:
+    """Starts workers; what still runs at the end is killed."""
+    workers: list[Worker] = []
+
+    def start(kill_at: str = "", **flags: object) -> Worker:
+        workers.append(Worker(tmp_path / "data", broker.url, kill_at=kill_at, **flags))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.kill()
+
+
+@pytest.fixture(autouse=True)
+def no_calls_of_others(broker: RabbitMQ, shared_worker: SharedWorker) -> None:
+    """Nobody takes these tests' calls, and none is left from the test before."""
+    shared_worker.kill()
+    with kombu.Connection(broker.url) as connection:
+        for name in ("plays.calls", "plays.parked"):
+            with suppress(connection.channel_errors), connection.channel() as channel:
+                channel.queue_purge(name)

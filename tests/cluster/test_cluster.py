@@ -1,0 +1,214 @@
+"""A service with Celery workers: workers, the broker and calls that come to harm."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import kombu
+import pytest
+
+from benchmarks.service.rabbitmq import RabbitMQ
+from tests.acceptance.conftest import (
+    LONG,
+    Server,
+    StartServer,
+    command,
+    eventually,
+    result,
+    run,
+    task_of,
+    until_started,
+    upload,
+)
+from tests.acceptance.test_server import LONG_FILE, SMALL_SEGMENTS, has_the_long_result
+from tests.cluster.conftest import StartWorker
+from tests.conftest import EXAMPLE, EXAMPLE_RESULT
+from tests.integration.conftest import leftovers
+
+#: Steps of a worker at which it is killed: while segments are read, and in each part of the merge.
+STEPS: Final = (
+    "segment-read", "partials-combined", "partitions-merged", "result-planned", "ranges-written",
+    "publish-renamed",
+)  # fmt: skip
+
+
+@pytest.fixture
+async def server(start_server: StartServer, broker: RabbitMQ) -> Server:
+    """A service for workers elsewhere."""
+    return await start_server(
+        executor="celery", broker_url=broker.url, segment_size=SMALL_SEGMENTS, disk_margin=0
+    )
+
+
+def kills(tmp_path: Path, *orders: str) -> str:
+    """Orders to kill processes that reach a step, each once, whichever process it is."""
+    return ";".join(f"{order},{tmp_path / f'mark{n}'}" for n, order in enumerate(orders))
+
+
+async def ready(http: aiohttp.ClientSession, server: Server) -> tuple[int, dict[str, Any]]:
+    async with http.get(f"{server.url}/ready") as answer:
+        return answer.status, await answer.json()
+
+
+async def until_waiting(http: aiohttp.ClientSession, server: Server, for_what: str) -> None:
+    async with asyncio.timeout(LONG):
+        while for_what not in (await ready(http, server))[1].get("waiting", ""):
+            await asyncio.sleep(0.05)
+
+
+async def parked_calls(broker: RabbitMQ) -> int:
+    """Calls that are parked for people to look at, once there is one."""
+    with kombu.Connection(broker.url) as connection:
+        async with asyncio.timeout(LONG):
+            while True:
+                queue = connection.default_channel.queue_declare("plays.parked", passive=True)
+                if queue.message_count:
+                    return int(queue.message_count)
+                await asyncio.sleep(0.05)
+
+
+# Workers
+
+
+async def test_one_large_file_is_spread_over_all_workers(
+    server: Server, start_worker: StartWorker, http: aiohttp.ClientSession
+) -> None:
+    await until_waiting(http, server, "no worker is there")
+    workers = [start_worker(workers=1) for _ in range(2)]
+    task_id = await upload(http, server, LONG_FILE)
+    small = await upload(http, server, EXAMPLE)
+    assert await result(http, server, small) == EXAMPLE_RESULT
+    assert await has_the_long_result(http, server, task_id)
+    assert all(cpu_ticks(worker.processes[0]) > 10 for worker in workers)
+    assert (await ready(http, server)) == (200, {"status": "ready"})
+    assert [worker.terminate() for worker in workers] == [0, 0]
+
+
+def cpu_ticks(pid: int) -> int:
+    """What the process has used (proc(5): utime and stime)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+async def test_workers_killed_at_every_step_cost_no_row(
+    server: Server, start_worker: StartWorker, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    start_worker(kill_at=kills(tmp_path, *(f"{step},1,self" for step in STEPS)))
+    task_id = await upload(http, server, LONG_FILE)
+    small = [await upload(http, server, EXAMPLE) for _ in range(20)]
+    assert await has_the_long_result(http, server, task_id)
+    for one in small:
+        assert await result(http, server, one) == EXAMPLE_RESULT
+    assert len(list(tmp_path.glob("mark*"))) >= 4
+
+
+async def test_a_file_that_kills_its_worker_every_time_fails_alone(
+    server: Server,
+    start_worker: StartWorker,
+    broker: RabbitMQ,
+    http: aiohttp.ClientSession,
+    tmp_path: Path,
+) -> None:
+    start_worker(kill_at=kills(tmp_path, *["result-written,1,self"] * 3), workers=1)
+    bad = await upload(http, server, EXAMPLE)
+    answer = await result(http, server, bad)
+    assert b"its worker died (killed, or out of memory), 3 times in a row" in answer
+    assert await parked_calls(broker) == 1
+    good = await upload(http, server, EXAMPLE)
+    assert await result(http, server, good) == EXAMPLE_RESULT
+
+
+async def test_a_call_that_takes_too_long_is_ended(
+    start_server: StartServer,
+    start_worker: StartWorker,
+    broker: RabbitMQ,
+    http: aiohttp.ClientSession,
+) -> None:
+    server = await start_server(executor="celery", broker_url=broker.url, max_tries=2)
+    task_id = await upload(http, server, EXAMPLE)
+    path = server.data_dir / "tasks" / task_id / "input.csv"
+    path.unlink()
+    os.mkfifo(path)  # which nobody writes to
+    start_worker(segment_timeout="1s", workers=1)
+    answer = await result(http, server, task_id)
+    assert b"its worker took longer than PLAYS_SEGMENT_TIMEOUT, 2 times in a row" in answer
+
+
+async def test_a_worker_without_the_data_folder_says_so(broker: RabbitMQ, tmp_path: Path) -> None:
+    code, _, text = await run(*command("worker", data_dir=tmp_path, broker_url=broker.url))
+    assert code == 1
+    assert f"{tmp_path} is not a service's data folder" in text
+
+
+# The broker
+
+
+async def test_while_the_broker_is_away_uploads_are_kept(
+    server: Server, start_worker: StartWorker, broker: RabbitMQ, http: aiohttp.ClientSession
+) -> None:
+    start_worker()
+    running = await upload(http, server, LONG_FILE)
+    await until_started(http, server, running)
+    broker.kill()
+    await until_waiting(http, server, "broker cannot be reached")
+    status, _ = await ready(http, server)
+    assert status == 200
+    async with http.get(f"{server.url}/metrics") as answer:
+        assert "plays_calls_blocked 1.0" in await answer.text()
+    taken = [await upload(http, server, EXAMPLE) for _ in range(3)]
+    broker.start()
+    for task_id in taken:
+        assert await result(http, server, task_id) == EXAMPLE_RESULT
+    assert await has_the_long_result(http, server, running)
+    assert "Traceback" not in "".join(server.log)
+
+
+async def test_a_broker_that_lost_everything_costs_no_task(
+    server: Server, start_worker: StartWorker, broker: RabbitMQ, http: aiohttp.ClientSession
+) -> None:
+    await until_waiting(http, server, "no worker is there")
+    taken = [await upload(http, server, content) for content in (EXAMPLE, LONG_FILE)]
+    broker.kill()
+    broker.forget()
+    broker.start()
+    start_worker()
+    assert await result(http, server, taken[0]) == EXAMPLE_RESULT
+    assert await has_the_long_result(http, server, taken[1])
+
+
+async def test_a_task_that_is_cancelled_leaves_nothing(
+    server: Server, start_worker: StartWorker, http: aiohttp.ClientSession
+) -> None:
+    start_worker()
+    task_id = await upload(http, server, LONG_FILE)
+    await until_started(http, server, task_id)
+    async with http.delete(f"{server.url}/tasks/{task_id}") as answer:
+        assert (await answer.json())["state"] == "REVOKED"
+    small = await upload(http, server, EXAMPLE)
+    assert await result(http, server, small) == EXAMPLE_RESULT
+    async with asyncio.timeout(LONG):
+        while leftovers(server.data_dir):
+            await asyncio.sleep(0.05)
+    assert (await task_of(http, server, task_id))["state"] == "REVOKED"
+
+
+async def test_without_workers_nobody_waits_for_what_is_cancelled(
+    server: Server, http: aiohttp.ClientSession
+) -> None:
+    await until_waiting(http, server, "no worker is there")
+    task_id = await upload(http, server, EXAMPLE)
+    for expected in (200, 204):
+        async with http.delete(f"{server.url}/tasks/{task_id}") as answer:
+            assert answer.status == expected
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    body = b"\n" * (12 << 20)  # more than is aggregated in one call
+    head = b"PUT /process_csv HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (1 << 25)
+    writer.write(head + body)
+    await writer.drain()
+    await eventually(lambda: list((server.data_dir / "tasks").glob("*/input.csv")))
+    writer.close()
+    await eventually(lambda: not list((server.data_dir / "tasks").iterdir()))
