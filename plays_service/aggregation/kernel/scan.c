@@ -8,6 +8,9 @@
 #ifndef WINDOW
 #define WINDOW ((size_t)128 << 10)
 #endif
+_Static_assert(WINDOW <= PK_RECORD_LIMIT, "what is in one window is never too long");
+/* Bytes that are indexed with their quotes at first, where these are not as they should be. */
+#define ODD_STRETCH ((size_t)1 << 10)
 /* A record's bytes with the longest line end. */
 #define LONGEST (PK_RECORD_LIMIT + 2)
 
@@ -459,7 +462,7 @@ take_record(pk_scan *scan)
     return status;
 }
 
-/* ---- Plain records: fields found through the index ---- */
+/* ---- Records found through the index ---- */
 
 typedef enum { WHOLE, EMPTY, CUT_SHORT, ODD } record_kind;
 
@@ -531,44 +534,66 @@ walk_record(const pk_scan *scan, size_t from, size_t slot, size_t count, indexed
             if (number == 0 && start == stop && start == from) {
                 return EMPTY;
             }
-            return number + 1 == dialect->fields && at - from <= PK_RECORD_LIMIT ? WHOLE : ODD;
+            return number + 1 == dialect->fields ? WHOLE : ODD;
         }
         p = at + 1;
     }
 }
 
-/* The shape that nearly all files have: three fields, no quotes. */
+/* Whether the next positions, of the structure, are those of a record as the header has it. */
 static inline bool
-is_plain(const uint8_t *bytes, const uint32_t *index, uint8_t delimiter, uint8_t line_end)
+is_whole(const uint8_t *bytes, const uint32_t *index, const pk_dialect *dialect)
 {
-    return ((bytes[index[0]] ^ delimiter) | (bytes[index[1]] ^ delimiter) |
-            (bytes[index[2]] ^ line_end)) == 0;
+    const uint32_t last = dialect->fields - 1;
+    unsigned other = bytes[index[last]] ^ dialect->line_end;
+    for (uint32_t number = 0; number < last; number++) {
+        other |= bytes[index[number]] ^ dialect->delimiter;
+    }
+    return other == 0;
+}
+
+/* A field of such a record, which starts at `from`, without its quotes. */
+static inline pk_span
+read_field(const uint8_t *bytes, size_t from, const uint32_t *index, const pk_dialect *dialect,
+           uint32_t number, bool quotes)
+{
+    size_t start = number == 0 ? from : (size_t)index[number - 1] + 1;
+    size_t end = index[number];
+    end -= number + 1 == dialect->fields && dialect->line_end == '\n' && bytes[end - 1] == '\r';
+    size_t quoted = quotes && bytes[start] == '"'; /* added, not asked: it may come and go */
+    return (pk_span){bytes + start + quoted, bytes + end - quoted};
 }
 
 static inline void
-read_plain(const uint8_t *bytes, size_t from, const uint32_t *index, const pk_dialect *dialect,
-           bool usual_order, pk_fields *fields)
+read_fields(const uint8_t *bytes, size_t from, const uint32_t *index, const pk_dialect *dialect,
+            bool quotes, pk_fields *fields)
 {
-    size_t end = index[2];
-    end -= dialect->line_end == '\n' && bytes[end - 1] == '\r';
-    pk_span one = {bytes + from, bytes + index[0]};
-    pk_span two = {bytes + index[0] + 1, bytes + index[1]};
-    pk_span three = {bytes + index[1] + 1, bytes + end};
-    *fields = (pk_fields){.song = one, .date = two, .plays = three};
-    if (!usual_order) {
-        keep_field(dialect, 0, one, false, fields);
-        keep_field(dialect, 1, two, false, fields);
-        keep_field(dialect, 2, three, false, fields);
+    *fields = (pk_fields){
+        .song = read_field(bytes, from, index, dialect, dialect->song, quotes),
+        .date = read_field(bytes, from, index, dialect, dialect->date, quotes),
+        .plays = read_field(bytes, from, index, dialect, dialect->plays, quotes),
+    };
+    if (quotes) {
+        /* one that starts without a quote holds none */
+        fields->song_escaped = pk_holds_quote(fields->song);
     }
 }
 
-/* Takes records from the position on, as far as the index (of `count` positions) shows them whole
- * and they start before `limit`. */
+/* Takes records from the position on, as far as the index shows them whole and they start before
+ * `limit`. `structure`: it is without quotes. `usual`: so is the order of the columns. */
 static inline __attribute__((always_inline)) pk_status
-take_indexed(pk_scan *scan, size_t count, size_t limit, bool three_fields, bool usual_order)
+take_indexed(pk_scan *scan, const pk_indexed *indexed, size_t limit, bool structure, bool usual)
 {
     pk_buffer *buffer = &scan->buffer;
-    const pk_dialect dialect = scan->dialect;
+    pk_dialect dialect = scan->dialect;
+    if (usual) { /* known when this is compiled */
+        dialect.fields = 3;
+        dialect.song = 0;
+        dialect.date = 1;
+        dialect.plays = 2;
+    }
+    const size_t count = indexed->count;
+    const bool quotes = indexed->quotes;
     const bool utf8 = scan->utf8;
     const uint64_t moves = buffer->moves;
     size_t slot = 0;
@@ -578,15 +603,15 @@ take_indexed(pk_scan *scan, size_t count, size_t limit, bool three_fields, bool 
         const size_t from = buffer->position;
         indexed_record record;
         record_kind kind = WHOLE;
-        if (three_fields && PK_LIKELY(slot + 3 <= count) &&
-            PK_LIKELY(is_plain(bytes, index, dialect.delimiter, dialect.line_end)) &&
-            PK_LIKELY(index[2] - from <= PK_RECORD_LIMIT)) {
-            read_plain(bytes, from, index, &dialect, usual_order, &record.fields);
-            record.next = (size_t)index[2] + 1;
-            record.slot = slot + 3;
+        if (structure && PK_LIKELY(slot + dialect.fields <= count) &&
+            PK_LIKELY(is_whole(bytes, index, &dialect))) {
+            read_fields(bytes, from, index, &dialect, quotes, &record.fields);
+            record.next = (size_t)index[dialect.fields - 1] + 1;
+            record.slot = slot + dialect.fields;
             record.lines = 1;
         } else {
             kind = walk_record(scan, from, slot, count, &record);
+            PK_ASSERT(!structure || kind != WHOLE);
         }
         if (PK_UNLIKELY(kind == CUT_SHORT)) {
             break;
@@ -611,6 +636,7 @@ take_indexed(pk_scan *scan, size_t count, size_t limit, bool three_fields, bool 
             while (slot < count && scan->index[slot] < buffer->position) {
                 slot++;
             }
+            PK_ASSERT(!structure || scan->index[slot - 1] + 1 == buffer->position);
         }
         if (PK_UNLIKELY(status != PK_OK)) {
             return status;
@@ -619,24 +645,44 @@ take_indexed(pk_scan *scan, size_t count, size_t limit, bool three_fields, bool 
     return PK_OK;
 }
 
+/* Indexes from the position to `end`. */
+static pk_indexed
+index_with(pk_scan *scan, pk_index_function *function, size_t end)
+{
+    const uint8_t *bytes = scan->buffer.bytes;
+    const size_t from = scan->buffer.position;
+    const pk_dialect *dialect = &scan->dialect;
+    pk_indexed indexed =
+        function(bytes, from, end, dialect->delimiter, dialect->line_end, scan->index);
+    scan->utf8 = indexed.ascii;
+    if (!indexed.ascii && indexed.count > 0) { /* one look at all of it, not at each record */
+        scan->utf8 = pk_is_utf8(bytes + from, scan->index[indexed.count - 1] - from);
+    }
+    return indexed;
+}
+
+/* Takes what it can of the records from the position to `end` that start before `limit`. */
 static pk_status
-take_window(pk_scan *scan, size_t window_end, size_t limit)
+take_window(pk_scan *scan, size_t end, size_t limit)
 {
     const pk_buffer *buffer = &scan->buffer;
     const pk_dialect *dialect = &scan->dialect;
-    size_t count = pk_index(buffer->bytes, buffer->position, window_end, dialect->delimiter,
-                            dialect->line_end, scan->index, &scan->utf8);
-    if (!scan->utf8 && count > 0) { /* not ASCII: one look at all of it, instead of at each record */
-        size_t from = buffer->position;
-        scan->utf8 = pk_is_utf8(buffer->bytes + from, scan->index[count - 1] - from);
+    const size_t before = buffer->position;
+    const uint64_t moves = buffer->moves;
+    pk_indexed indexed = index_with(scan, pk_index->structure, end);
+    bool usual = dialect->fields == 3 && dialect->song == 0 && dialect->date == 1;
+    pk_status status = usual ? take_indexed(scan, &indexed, limit, true, true)
+                             : take_indexed(scan, &indexed, limit, true, false);
+    /* what shows no structure is mostly short, and if not, few records are that long */
+    for (size_t size = ODD_STRETCH; indexed.end < end; size *= 8) {
+        if (status != PK_OK || buffer->moves != moves || buffer->position != before) {
+            break;
+        }
+        size_t stretch = size < end - before ? size : end - before;
+        indexed = index_with(scan, pk_index->special, before + stretch);
+        status = take_indexed(scan, &indexed, limit, false, false);
     }
-    if (dialect->fields != 3) {
-        return take_indexed(scan, count, limit, false, false);
-    }
-    if (dialect->song == 0 && dialect->date == 1) {
-        return take_indexed(scan, count, limit, true, true);
-    }
-    return take_indexed(scan, count, limit, true, false);
+    return status;
 }
 
 /* Bytes to read so that the buffer holds a window of this scan. */

@@ -4,6 +4,10 @@
 
 #include "common.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 /* The content of a field. */
 typedef struct {
     const uint8_t *start;
@@ -21,6 +25,25 @@ bool pk_parse_plays_slow(pk_span field, int64_t *plays);
 bool pk_is_day(uint32_t year, uint32_t month, uint32_t day);
 
 #define PK_EACH_BYTE 0x0101010101010101ULL
+
+/* Whether a quote is in the field, which must be readable for PK_PADDING bytes beyond its end. */
+static inline bool
+pk_holds_quote(pk_span field)
+{
+    size_t length = (size_t)(field.end - field.start);
+#if defined(__SSE2__)
+    if (PK_LIKELY(length <= 32)) {
+        const __m128i *text = (const __m128i *)(const void *)field.start;
+        const __m128i quote = _mm_set1_epi8('"');
+        __m128i low = _mm_cmpeq_epi8(_mm_loadu_si128(text), quote);
+        __m128i high = _mm_cmpeq_epi8(_mm_loadu_si128(text + 1), quote);
+        uint64_t found = (uint32_t)_mm_movemask_epi8(low) |
+                         (uint64_t)(uint32_t)_mm_movemask_epi8(high) << 16;
+        return (found & ((1ULL << length) - 1)) != 0;
+    }
+#endif
+    return memchr(field.start, '"', length) != NULL;
+}
 
 /* Whether all bytes are 0..9, given them less '0'. */
 static inline bool
