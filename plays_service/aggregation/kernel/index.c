@@ -1,5 +1,7 @@
 #include "index.h"
 
+#include "utf8.h"
+
 /* The same functions for each kind of machine: from 64 bytes the mask of those that are equal to
  * one, from masks the positions. They differ in the first only. */
 
@@ -69,7 +71,7 @@ take_quotes(quote_state *state, uint64_t quotes, uint64_t line_ends, uint64_t re
            (line_ends & inside);
 }
 
-#define DEFINE_INDEXER(NAME, TARGET, EQUAL, HIGH)                                                 \
+#define DEFINE_INDEXER(NAME, TARGET, EQUAL, HIGH, UTF8)                                           \
     TARGET static pk_indexed special_##NAME(const uint8_t *text, size_t from, size_t to,          \
                                             uint8_t delimiter, uint8_t line_end,                  \
                                             uint32_t *positions)                                  \
@@ -119,7 +121,7 @@ take_quotes(quote_state *state, uint64_t quotes, uint64_t line_ends, uint64_t re
         return (pk_indexed){(size_t)(positions - begin), to, high == 0, any != 0};                \
     }                                                                                             \
                                                                                                   \
-    static const pk_indexer NAME = {#NAME, special_##NAME, structure_##NAME};
+    static const pk_indexer NAME = {#NAME, special_##NAME, structure_##NAME, UTF8};
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -153,7 +155,7 @@ sse2_equal(const uint8_t *text, uint8_t byte)
     return sse2_mask(parts);
 }
 
-DEFINE_INDEXER(sse2, , sse2_equal, sse2_high)
+DEFINE_INDEXER(sse2, , sse2_equal, sse2_high, pk_is_utf8)
 
 #define AVX2 __attribute__((target("avx2,bmi,popcnt")))
 
@@ -184,7 +186,7 @@ avx2_equal(const uint8_t *text, uint8_t byte)
                      _mm256_cmpeq_epi8(avx2_load(text + 32), wanted));
 }
 
-DEFINE_INDEXER(avx2, AVX2, avx2_equal, avx2_high)
+DEFINE_INDEXER(avx2, AVX2, avx2_equal, avx2_high, pk_is_utf8_avx2)
 #endif
 
 #if defined(__aarch64__)
@@ -222,7 +224,7 @@ neon_equal(const uint8_t *text, uint8_t byte)
     return neon_mask(found);
 }
 
-DEFINE_INDEXER(neon, , neon_equal, neon_high)
+DEFINE_INDEXER(neon, , neon_equal, neon_high, pk_is_utf8)
 #endif
 
 ALWAYS_INLINE uint64_t
@@ -245,7 +247,7 @@ plain_equal(const uint8_t *text, uint8_t byte)
     return mask;
 }
 
-DEFINE_INDEXER(plain, , plain_equal, plain_high)
+DEFINE_INDEXER(plain, , plain_equal, plain_high, pk_is_utf8)
 
 const pk_indexer *pk_index = &plain;
 

@@ -26,6 +26,7 @@ typedef struct {
      * at the first line end in quotes, and where quotes are not as RFC 4180 has them: up to there
      * a field that starts with a quote ends with one, and others hold none. */
     pk_index_function *structure;
+    bool (*is_utf8)(const uint8_t *text, size_t length); /* as pk_is_utf8, for long texts */
 } pk_indexer;
 
 /* The fastest that this machine has. */

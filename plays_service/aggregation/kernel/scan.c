@@ -2,6 +2,7 @@
 
 #include "index.h"
 #include "memory.h"
+#include "utf8.h"
 #include "values.h"
 
 /* Bytes that are read and indexed at once: with the index they fit a core's own cache. */
@@ -75,6 +76,12 @@ note_bad(pk_scan *scan, const pk_bad *bad)
     return PK_OK;
 }
 
+static const uint8_t *
+find_byte(const uint8_t *from, const uint8_t *end, uint8_t byte)
+{
+    return from < end ? memchr(from, byte, (size_t)(end - from)) : NULL;
+}
+
 /* ---- From fields to rows ---- */
 
 /* The fields of the three columns, without their quotes; `escaped` ones still have each quote
@@ -87,10 +94,23 @@ typedef struct {
     bool others_escaped; /* a date or number that holds a quote is bad */
 } pk_fields;
 
+/* Bytes of the scratch that a song takes at most. */
+static inline size_t
+scratch_for(pk_span song)
+{
+    return (size_t)(song.end - song.start) + PK_PADDING;
+}
+
+static inline bool
+is_room_in_scratch(const pk_scan *scan, size_t size)
+{
+    return scan->scratch_size - scan->scratch_used >= size;
+}
+
 static pk_status
 room_in_scratch(pk_scan *scan, size_t size)
 {
-    if (scan->scratch_size - scan->scratch_used >= size) {
+    if (is_room_in_scratch(scan, size)) {
         return PK_OK;
     }
     pk_status status = flush(scan);
@@ -108,51 +128,60 @@ room_in_scratch(pk_scan *scan, size_t size)
     return PK_OK;
 }
 
-static pk_status
+/* Writes the song to the scratch, which has room for it, with each quote once. */
+static void
 undo_quotes(pk_scan *scan, pk_span *song)
 {
-    size_t size = (size_t)(song->end - song->start) + PK_PADDING;
-    pk_status status = room_in_scratch(scan, size);
-    if (status != PK_OK) {
-        return status;
-    }
     uint8_t *to = scan->scratch + scan->scratch_used;
-    pk_span undone = {to, to};
-    for (const uint8_t *from = song->start; from < song->end; from++) {
-        *to++ = *from;
-        from += *from == '"'; /* the other one of two */
+    const uint8_t *from = song->start, *quote;
+    const uint8_t *const undone = to;
+    while ((quote = find_byte(from, song->end, '"')) != NULL) {
+        size_t size = (size_t)(quote + 1 - from);
+        pk_copy(to, from, size);
+        to += size;
+        from = quote + 2; /* behind the other one of two */
     }
-    undone.end = to;
+    pk_copy(to, from, (size_t)(song->end - from));
+    to += song->end - from;
     memset(to, 0, PK_PADDING);
-    scan->scratch_used += (size_t)(to - undone.start) + PK_PADDING;
-    *song = undone;
-    return PK_OK;
+    scan->scratch_used += (size_t)(to - undone) + PK_PADDING;
+    *song = (pk_span){undone, to};
 }
 
-/* Adds the row that the fields make. False in `*valid`: they make none. */
-static inline pk_status
-add_row(pk_scan *scan, pk_fields *fields, uint64_t first, bool *valid)
+/* Makes the row of the fields, its song as it is written. False: they make none. */
+static inline bool
+read_row(const pk_fields *fields, uint64_t first, pk_row *row)
 {
     uint32_t date = pk_parse_date(fields->date);
     int64_t plays = 0;
-    *valid = fields->song.start < fields->song.end && date != 0 && !fields->others_escaped &&
-             pk_parse_plays(fields->plays, &plays);
-    if (PK_UNLIKELY(!*valid)) {
-        return PK_OK;
-    }
-    if (PK_UNLIKELY(fields->song_escaped)) {
-        pk_status status = undo_quotes(scan, &fields->song);
-        if (status != PK_OK) {
-            return status;
-        }
-    }
-    scan->rows[scan->pending++] = (pk_row){
+    bool valid = fields->song.start < fields->song.end && date != 0 && !fields->others_escaped &&
+                 pk_parse_plays(fields->plays, &plays);
+    *row = (pk_row){
         .song = fields->song.start,
         .length = (uint32_t)(fields->song.end - fields->song.start),
         .date = date,
         .plays = plays,
         .first = first,
     };
+    return valid;
+}
+
+/* Adds the row that the fields make. False in `*valid`: they make none. */
+static pk_status
+add_row(pk_scan *scan, pk_fields *fields, uint64_t first, bool *valid)
+{
+    if (fields->song_escaped) {
+        pk_status status = room_in_scratch(scan, scratch_for(fields->song));
+        if (status != PK_OK) {
+            return status;
+        }
+        undo_quotes(scan, &fields->song);
+    }
+    *valid = read_row(fields, first, &scan->rows[scan->pending]);
+    if (!*valid) {
+        return PK_OK;
+    }
+    scan->pending++;
     scan->good++;
     return scan->pending >= scan->batch ? flush(scan) : PK_OK;
 }
@@ -174,12 +203,6 @@ keep_field(const pk_dialect *dialect, uint32_t number, pk_span field, bool escap
 }
 
 /* ---- One record at a time: all that is not plain ---- */
-
-static const uint8_t *
-find_byte(const uint8_t *from, const uint8_t *end, uint8_t byte)
-{
-    return from < end ? memchr(from, byte, (size_t)(end - from)) : NULL;
-}
 
 /* The quote of the first field that starts with one after a delimiter at `from` or later. */
 static const uint8_t *
@@ -540,6 +563,20 @@ walk_record(const pk_scan *scan, size_t from, size_t slot, size_t count, indexed
     }
 }
 
+/* The dialect; its usual order of columns is known when this is compiled. */
+static inline pk_dialect
+dialect_of(const pk_scan *scan, bool usual)
+{
+    pk_dialect dialect = scan->dialect;
+    if (usual) {
+        dialect.fields = 3;
+        dialect.song = 0;
+        dialect.date = 1;
+        dialect.plays = 2;
+    }
+    return dialect;
+}
+
 /* Whether the next positions, of the structure, are those of a record as the header has it. */
 static inline bool
 is_whole(const uint8_t *bytes, const uint32_t *index, const pk_dialect *dialect)
@@ -579,25 +616,69 @@ read_fields(const uint8_t *bytes, size_t from, const uint32_t *index, const pk_d
     }
 }
 
+/* Takes whole and good records, from the position on, as many as the batch has room for: nearly
+ * all records, in a loop that holds nothing else. How many positions it used. */
+static inline __attribute__((always_inline)) size_t
+take_whole(pk_scan *scan, const pk_indexed *indexed, size_t slot, size_t limit, bool usual)
+{
+    const pk_dialect dialect = dialect_of(scan, usual);
+    const uint8_t *bytes = scan->buffer.bytes;
+    const size_t first_slot = slot;
+    const uint64_t base = scan->buffer.base;
+    size_t from = scan->buffer.position;
+    pk_row *row = scan->rows + scan->pending;
+    pk_row *const end = scan->rows + scan->batch;
+    while (row < end && from < limit && slot + dialect.fields <= indexed->count) {
+        const uint32_t *index = scan->index + slot;
+        pk_fields fields;
+        if (PK_UNLIKELY(!is_whole(bytes, index, &dialect))) {
+            break;
+        }
+        read_fields(bytes, from, index, &dialect, indexed->quotes, &fields);
+        if (PK_UNLIKELY(fields.song_escaped)) {
+            if (!is_room_in_scratch(scan, scratch_for(fields.song))) {
+                break;
+            }
+            undo_quotes(scan, &fields.song);
+        }
+        if (PK_UNLIKELY(!read_row(&fields, base + from, row))) {
+            break;
+        }
+        from = (size_t)index[dialect.fields - 1] + 1;
+        slot += dialect.fields;
+        row++;
+    }
+    size_t taken = (size_t)(row - scan->rows) - scan->pending;
+    scan->buffer.position = from;
+    scan->pending += taken;
+    scan->good += taken;
+    scan->lines += taken;
+    return slot - first_slot;
+}
+
 /* Takes records from the position on, as far as the index shows them whole and they start before
  * `limit`. `structure`: it is without quotes. `usual`: so is the order of the columns. */
 static inline __attribute__((always_inline)) pk_status
 take_indexed(pk_scan *scan, const pk_indexed *indexed, size_t limit, bool structure, bool usual)
 {
     pk_buffer *buffer = &scan->buffer;
-    pk_dialect dialect = scan->dialect;
-    if (usual) { /* known when this is compiled */
-        dialect.fields = 3;
-        dialect.song = 0;
-        dialect.date = 1;
-        dialect.plays = 2;
-    }
+    const pk_dialect dialect = dialect_of(scan, usual);
     const size_t count = indexed->count;
     const bool quotes = indexed->quotes;
     const bool utf8 = scan->utf8;
     const uint64_t moves = buffer->moves;
     size_t slot = 0;
     while (buffer->position < limit) {
+        if (structure && PK_LIKELY(utf8)) {
+            slot += take_whole(scan, indexed, slot, limit, usual);
+            if (scan->pending == scan->batch) {
+                pk_status status = flush(scan);
+                if (status != PK_OK) {
+                    return status;
+                }
+                continue;
+            }
+        }
         const uint8_t *bytes = buffer->bytes;
         const uint32_t *index = scan->index + slot;
         const size_t from = buffer->position;
@@ -656,7 +737,7 @@ index_with(pk_scan *scan, pk_index_function *function, size_t end)
         function(bytes, from, end, dialect->delimiter, dialect->line_end, scan->index);
     scan->utf8 = indexed.ascii;
     if (!indexed.ascii && indexed.count > 0) { /* one look at all of it, not at each record */
-        scan->utf8 = pk_is_utf8(bytes + from, scan->index[indexed.count - 1] - from);
+        scan->utf8 = pk_index->is_utf8(bytes + from, scan->index[indexed.count - 1] - from);
     }
     return indexed;
 }

@@ -14,9 +14,6 @@ typedef struct {
     const uint8_t *end;
 } pk_span;
 
-/* Whether the bytes are UTF-8 as Python decodes it: no surrogates, nothing overlong. */
-bool pk_is_utf8(const uint8_t *text, size_t length);
-
 /* A calendar date as YYYYMMDD, 0 where it is none; blanks around it go. */
 uint32_t pk_parse_date_slow(pk_span field);
 /* A whole number within 64 bits; false where it is none. */
@@ -59,6 +56,9 @@ pk_digit_pairs(uint64_t digits)
     return (digits * 10 + (digits >> 8)) & 0x00FF00FF00FF00FFULL;
 }
 
+/* Days of each month but for leap years; none of those that a calendar does not have. */
+extern const uint8_t pk_days_of_month[100];
+
 /* As pk_parse_date_slow; the field must be readable for PK_PADDING bytes beyond its end. */
 static inline uint32_t
 pk_parse_date(pk_span field)
@@ -66,18 +66,18 @@ pk_parse_date(pk_span field)
     if (PK_UNLIKELY(field.end - field.start != 10)) {
         return pk_parse_date_slow(field);
     }
-    uint64_t front = pk_load64(field.start); /* YYYY-MM- */
-    uint64_t back = pk_load64(field.start + 2); /* YY-MM-DD */
-    uint64_t digits = (front & 0xFFFFFFFF) | (back >> 24 & 0xFFFF) << 32 | back >> 48 << 48;
-    digits ^= 0x30 * PK_EACH_BYTE;
-    uint64_t dashes = (front ^ 0x2D00002D00000000ULL) & 0xFF0000FF00000000ULL;
-    if (PK_UNLIKELY(dashes != 0 || !pk_all_digits(digits))) {
+    /* both become digits less '0', and dashes 0: the sums set the high bit of all that is more */
+    uint64_t front = pk_load64(field.start) ^ 0x2D30302D30303030ULL; /* YYYY-MM- */
+    uint64_t back = (pk_load64(field.start + 2) >> 48) ^ 0x3030; /* DD */
+    uint64_t wrong = front | (front + 0x7F76767F76767676ULL) | back | (back + 0x7676);
+    if (PK_UNLIKELY((wrong & 0x80 * PK_EACH_BYTE) != 0)) {
         return 0;
     }
-    uint64_t pairs = pk_digit_pairs(digits);
-    uint32_t year = (uint32_t)(pairs & 0xFF) * 100 + (uint32_t)(pairs >> 16 & 0xFF);
-    uint32_t month = (uint32_t)(pairs >> 32 & 0xFF), day = (uint32_t)(pairs >> 48);
-    bool plain = day - 1 < 28 && month - 1 < 12 && year != 0;
+    front = front * 10 + (front >> 8); /* two digits each, in every other byte */
+    uint32_t month = (uint32_t)(front >> 40 & 0xFF);
+    uint32_t day = (uint32_t)(back * 10 + (back >> 8)) & 0xFF;
+    uint32_t year = (uint32_t)(front & 0xFF) * 100 + (uint32_t)(front >> 16 & 0xFF);
+    bool plain = day - 1 < pk_days_of_month[month] && year != 0;
     if (PK_UNLIKELY(!plain) && !pk_is_day(year, month, day)) {
         return 0;
     }
