@@ -671,12 +671,9 @@ take_indexed(pk_scan *scan, const pk_indexed *indexed, size_t limit, bool struct
     while (buffer->position < limit) {
         if (structure && PK_LIKELY(utf8)) {
             slot += take_whole(scan, indexed, slot, limit, usual);
-            if (scan->pending == scan->batch) {
-                pk_status status = flush(scan);
-                if (status != PK_OK) {
-                    return status;
-                }
-                continue;
+            pk_status status = scan->pending == scan->batch ? flush(scan) : PK_OK;
+            if (status != PK_OK || buffer->position >= limit) {
+                return status;
             }
         }
         const uint8_t *bytes = buffer->bytes;
