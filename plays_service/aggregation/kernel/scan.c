@@ -12,6 +12,8 @@
 _Static_assert(WINDOW <= PK_RECORD_LIMIT, "what is in one window is never too long");
 /* Bytes that are indexed with their quotes at first, where these are not as they should be. */
 #define ODD_STRETCH ((size_t)1 << 10)
+/* Of the scratch, once it is needed: a batch of short songs, which is not cut short for it. */
+#define SCRATCH_LEAST (2 * PK_PADDING * (size_t)PK_BATCH)
 /* A record's bytes with the longest line end. */
 #define LONGEST (PK_RECORD_LIMIT + 2)
 
@@ -117,7 +119,7 @@ room_in_scratch(pk_scan *scan, size_t size)
     if (status != PK_OK || scan->scratch_size >= size) {
         return status;
     }
-    size *= 2;
+    size = size < SCRATCH_LEAST ? SCRATCH_LEAST : 2 * size;
     uint8_t *scratch = pk_allocate(size);
     if (scratch == NULL) {
         return PK_NO_MEMORY;
