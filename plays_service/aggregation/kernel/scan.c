@@ -11,7 +11,7 @@
 #endif
 _Static_assert(WINDOW <= PK_RECORD_LIMIT, "what is in one window is never too long");
 /* Bytes that are indexed with their quotes at first, where these are not as they should be. */
-#define ODD_STRETCH ((size_t)1 << 10)
+#define ODD_STRETCH (WINDOW / 128 + 8)
 /* Of the scratch, once it is needed: a batch of short songs, which is not cut short for it. */
 #define SCRATCH_LEAST (2 * PK_PADDING * (size_t)PK_BATCH)
 /* A record's bytes with the longest line end. */
@@ -25,6 +25,7 @@ pk_scan_open(pk_scan *scan, int descriptor, uint64_t start, uint64_t end,
     scan->dialect = *dialect;
     scan->end = end;
     scan->batch = PK_BATCH;
+    scan->odd_stretch = ODD_STRETCH;
     size_t size = end - start < WINDOW ? (size_t)(end - start) : WINDOW;
     pk_status status = pk_buffer_open(&scan->buffer, descriptor, start, size + PK_PADDING);
     if (status != PK_OK) {
@@ -741,28 +742,47 @@ index_with(pk_scan *scan, pk_index_function *function, size_t end)
     return indexed;
 }
 
+/* Takes records whose quotes show no structure, from a stretch that grows until one is whole. */
+static pk_status
+take_odd(pk_scan *scan, size_t end, size_t limit)
+{
+    const pk_buffer *buffer = &scan->buffer;
+    const size_t from = buffer->position;
+    const uint64_t moves = buffer->moves;
+    pk_status status = PK_OK;
+    size_t reached = from;
+    for (size_t size = scan->odd_stretch; reached < end; size *= 8) {
+        reached = size < end - from ? from + size : end;
+        pk_indexed indexed = index_with(scan, pk_index->special, reached);
+        status = take_indexed(scan, &indexed, limit, false, false);
+        if (status != PK_OK || buffer->moves != moves || buffer->position != from) {
+            break;
+        }
+    }
+    return status;
+}
+
 /* Takes what it can of the records from the position to `end` that start before `limit`. */
 static pk_status
 take_window(pk_scan *scan, size_t end, size_t limit)
 {
     const pk_buffer *buffer = &scan->buffer;
     const pk_dialect *dialect = &scan->dialect;
-    const size_t before = buffer->position;
+    const size_t from = buffer->position;
     const uint64_t moves = buffer->moves;
     pk_indexed indexed = index_with(scan, pk_index->structure, end);
     bool usual = dialect->fields == 3 && dialect->song == 0 && dialect->date == 1;
     pk_status status = usual ? take_indexed(scan, &indexed, limit, true, true)
                              : take_indexed(scan, &indexed, limit, true, false);
-    /* what shows no structure is mostly short, and if not, few records are that long */
-    for (size_t size = ODD_STRETCH; indexed.end < end; size *= 8) {
-        if (status != PK_OK || buffer->moves != moves || buffer->position != before) {
-            break;
-        }
-        size_t stretch = size < end - before ? size : end - before;
-        indexed = index_with(scan, pk_index->special, before + stretch);
-        status = take_indexed(scan, &indexed, limit, false, false);
+    if (indexed.end == end || status != PK_OK || buffer->moves != moves) {
+        return status;
     }
-    return status;
+    if (buffer->position - from >= scan->odd_stretch) {
+        scan->odd_stretch = ODD_STRETCH;
+    } else if (scan->odd_stretch < WINDOW / 4) { /* nearly all is odd: look less often */
+        scan->odd_stretch *= 2;
+    }
+    return buffer->position < limit ? take_odd(scan, end, limit) : PK_OK;
 }
 
 /* Bytes to read so that the buffer holds a window of this scan. */
