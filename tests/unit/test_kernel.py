@@ -376,7 +376,9 @@ def test_many_rows(quoted: bool, line_end: bytes, songs: int, memory: int) -> No
 
 
 @pytest.mark.skipif(TINY, reason="needs the contract's limits")
-@pytest.mark.parametrize("odd", [b'a "b,2020-01-01,1', b'"a\nb",2020-01-01,1', b'"a"b,2020-01-01,1'])
+@pytest.mark.parametrize(
+    "odd", [b'a "b,2020-01-01,1', b'"a\nb",2020-01-01,1', b'"a"b,2020-01-01,1']
+)
 @pytest.mark.usefixtures("indexer")
 def test_odd_quotes_among_plain_ones(odd: bytes) -> None:
     """Records of every kind before and behind those whose quotes show no structure."""
