@@ -10,7 +10,7 @@
 typedef struct {
     size_t count; /* of positions, which are in order */
     size_t end;   /* of the text that they are of */
-    bool ascii;   /* all of that text is; false where only a little beyond it is not */
+    bool ascii;   /* all of that text is; perhaps false where it is, but what follows is not */
     bool quotes;  /* some are in it */
 } pk_indexed;
 
