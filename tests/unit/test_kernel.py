@@ -375,6 +375,61 @@ def test_many_rows(quoted: bool, line_end: bytes, songs: int, memory: int) -> No
     assert whole[1].rows == 2_000
 
 
+@pytest.mark.skipif(TINY, reason="needs the contract's limits")
+@pytest.mark.parametrize(
+    "odd", [b'a "b,2020-01-01,1', b'"a\nb",2020-01-01,1', b'"a"b,2020-01-01,1']
+)
+@pytest.mark.usefixtures("indexer")
+def test_odd_quotes_among_plain_ones(odd: bytes) -> None:
+    """Records of every kind before and behind those whose quotes show no structure."""
+    chance = random.Random(odd)
+    plain = [
+        b"a,2020-01-01,1", b'"a","2020-01-02","2"', b'"a,b",2020-01-01,3', b'"a""b",2020-01-01,4',
+        b'"""a""","2020-01-01",5', b'"",2020-01-01,6', b'"' + b"z" * 900 + b'""",2020-01-01,7', b"",
+    ]  # fmt: skip
+    lines = [chance.choice(plain) for _ in range(1_500)]
+    for at in chance.sample(range(len(lines)), 12):
+        lines[at] = odd
+    lines[700:740] = [odd] * 40
+    ends = (chance.choice([b"\n", b"\r\n"]) for _ in lines)
+    data = b"Song,Date,Number of Plays\n" + b"".join(map(bytes.__add__, lines, ends))
+    checked = check(data, skip_errors=True, segment_size=len(data) // 2, memory=1 << 24)
+    assert checked is not None
+    assert checked[1].skipped > 100
+
+
+def _sequences() -> Iterator[bytes]:
+    """Every lead with the bounds of what may follow it."""
+    for lead in range(0x80, 0x100):
+        for second in (0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0):
+            yield bytes([lead, second])
+            for third in (0x7F, 0x80, 0xBF, 0xC0) if lead in range(0xE0, 0xF6) else ():
+                yield bytes([lead, second, third])
+                yield from (bytes([lead, second, third, last]) for last in (0x7F, 0x80, 0xC0))
+
+
+@pytest.mark.skipif(TINY, reason="needs the contract's limits")
+def test_utf8_is_what_python_takes_for_it(tmp_path: Path) -> None:
+    """Wherever it stands in what is looked at in one step."""
+    header = b"Song,Date,Number of Plays\n"
+    path = tmp_path / "input.csv"
+    path.write_bytes(header)
+    dialect, shape = dialect_of(path), native._shape(dialect_of(path))
+    for number, sequence in enumerate(_sequences()):
+        record = b"s" * (number % 70) + sequence + b",2020-01-01,1\n"
+        path.write_bytes(header + record + b"%s,2020-01-02,2\n" % (b"b" * (number % 31 + 1)))
+        stopped, *_ = _kernel.aggregate_file(
+            str(path).encode(), dialect.data_start, shape, False, 1, 1 << 20,
+            str(tmp_path / "result").encode(), header,
+        )  # fmt: skip
+        try:
+            sequence.decode()
+        except UnicodeDecodeError:
+            assert stopped, sequence
+        else:
+            assert not stopped, sequence
+
+
 def test_totals_beyond_64_and_96_bits() -> None:
     least = b"a,2020-01-01,-9223372036854775808\n"
     greatest = b"a,2020-01-01,9223372036854775807\n"

@@ -101,6 +101,7 @@ typedef struct {
 
 typedef struct {
     const pk_digest_means *means;
+    pk_hasher hasher;
     pk_table table;
     share share;
     share later[64]; /* each time a share is halved, the other half waits here */
@@ -141,7 +142,7 @@ halve(songs *all)
         const pk_entry *entry = &all->table.entries[i];
         uint32_t length = pk_entry_length(entry);
         const uint8_t *song = pk_entry_song(entry);
-        uint64_t hash = pk_key_hash(song, length, NO_DATE, all->means->seed);
+        uint64_t hash = pk_key_hash(&all->hasher, song, length, NO_DATE);
         if (is_of(all->share, hash)) {
             pk_row row = {.song = song, .length = length, .date = NO_DATE, .hash = hash};
             status = pk_table_reserve(&half, 1);
@@ -168,7 +169,7 @@ make_room(songs *all)
 static pk_status
 add_song(songs *all, const pk_result_row *from)
 {
-    uint64_t hash = pk_key_hash(from->song, from->length, NO_DATE, all->means->seed);
+    uint64_t hash = pk_key_hash(&all->hasher, from->song, from->length, NO_DATE);
     if (!is_of(all->share, hash)) {
         return PK_OK;
     }
@@ -300,6 +301,7 @@ pk_digest_result(int result, const pk_digest_means *means, pk_digest *digest)
         memset(digest->periods, 0, PK_PERIODS * sizeof *digest->periods);
         memset(all, 0, sizeof *all);
         all->means = means;
+        pk_hasher_init(&all->hasher, means->seed);
         pk_table_init(&all->table);
         status = read_all(result, all, &time);
         pk_table_free(&all->table);

@@ -14,46 +14,65 @@ pk_fold(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* A mask of the low `count` (0..8) bytes. */
-static inline uint64_t
-pk_low_bytes(unsigned count)
-{
-    static const uint64_t masks[9] = {
-        0, 0xFF, 0xFFFF, 0xFFFFFF, 0xFFFFFFFF, 0xFFFFFFFFFF, 0xFFFFFFFFFFFF, 0xFFFFFFFFFFFFFF,
-        UINT64_MAX,
-    };
-    return masks[count];
-}
+/* Songs up to this length are hashed in two steps, always the same: which ones a song takes cannot
+ * be predicted. */
+#define PK_HASH_SHORT 32
 
-/* The hash's step for the last 1..16 bytes of a text (0: what comes out is not used). */
-static inline uint64_t
-pk_hash_tail(const uint8_t *p, size_t rest, uint64_t secret, uint64_t state)
-{
-    unsigned low = rest < 8 ? (unsigned)rest : 8;
-    unsigned high = rest > 8 ? (unsigned)rest - 8 : 0;
-    return pk_fold((pk_load64(p) & pk_low_bytes(low)) ^ secret,
-                   (pk_load64(p + 8) & pk_low_bytes(high)) ^ state);
-}
+/* How hashing starts, and what it adds to each word. */
+typedef struct {
+    uint64_t state;
+    uint64_t secret;
+} pk_hash_start;
 
-/* `song` (not empty) must be readable for PK_PADDING bytes beyond its length. */
-static inline uint64_t
-pk_key_hash(const uint8_t *song, size_t length, uint32_t date, uint64_t seed)
+/* Hashes with one seed. */
+typedef struct {
+    uint64_t seed;
+    pk_hash_start starts[PK_HASH_SHORT + 1]; /* by length */
+} pk_hasher;
+
+static inline pk_hash_start
+pk_hash_begin(uint64_t seed, size_t length)
 {
     uint64_t state = seed ^ pk_fold((seed ^ PK_SECRET_0) | 1, PK_SECRET_1 ^ length);
-    uint64_t secret = pk_fold(state ^ PK_SECRET_1, PK_SECRET_0);
-    if (PK_LIKELY(length <= 32)) {
-        /* both steps always, then a choice: how many steps a song takes cannot be predicted */
-        size_t first = length < 16 ? length : 16;
-        uint64_t one = pk_hash_tail(song, first, secret, state);
-        uint64_t two = pk_hash_tail(song + 16, length - first, secret, one);
-        state = length > 16 ? two : one;
+    return (pk_hash_start){state, pk_fold(state ^ PK_SECRET_1, PK_SECRET_0)};
+}
+
+static inline void
+pk_hasher_init(pk_hasher *hasher, uint64_t seed)
+{
+    hasher->seed = seed;
+    for (size_t length = 0; length <= PK_HASH_SHORT; length++) {
+        hasher->starts[length] = pk_hash_begin(seed, length);
+    }
+}
+
+/* The 8 bytes at `at` of a text, zeros beyond its length, which is at most PK_HASH_SHORT. */
+static inline uint64_t
+pk_hash_word(const uint8_t *text, size_t length, size_t at)
+{
+    static const uint8_t window[2 * PK_HASH_SHORT] = {
+        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    };
+    return pk_load64(text + at) & pk_load64(window + PK_HASH_SHORT - length + at);
+}
+
+uint64_t pk_hash_long(const uint8_t *song, size_t length, uint64_t seed);
+
+/* The hash of a key. `song` (not empty) must be readable for PK_PADDING bytes beyond its length. */
+static inline uint64_t
+pk_key_hash(const pk_hasher *hasher, const uint8_t *song, size_t length, uint32_t date)
+{
+    uint64_t state;
+    if (PK_LIKELY(length <= PK_HASH_SHORT)) {
+        pk_hash_start start = hasher->starts[length];
+        uint64_t one = pk_fold(pk_hash_word(song, length, 0) ^ start.secret,
+                               pk_hash_word(song, length, 8) ^ start.state);
+        uint64_t two = pk_fold(pk_hash_word(song, length, 16) ^ start.secret,
+                               pk_hash_word(song, length, 24) ^ one);
+        state = one ^ ((one ^ two) & (0 - (uint64_t)(length > 16)));
     } else {
-        while (length > 16) {
-            state = pk_fold(pk_load64(song) ^ secret, pk_load64(song + 8) ^ state);
-            song += 16;
-            length -= 16;
-        }
-        state = pk_hash_tail(song, length, secret, state);
+        state = pk_hash_long(song, length, hasher->seed);
     }
     return pk_fold(state ^ date, PK_SECRET_0);
 }

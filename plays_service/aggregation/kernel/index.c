@@ -1,20 +1,23 @@
 #include "index.h"
 
-/* The same two functions for each kind of machine: from 64 bytes the mask of each byte's
- * equals, from a mask its positions. They differ in the first only. */
+#include "utf8.h"
+
+/* The same functions for each kind of machine: from 64 bytes the mask of those that are equal to
+ * one, from masks the positions. They differ in the first only. */
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 ALWAYS_INLINE uint64_t
-up_to(uint64_t mask, size_t count)
+up_to(size_t count)
 {
-    return count >= 64 ? mask : mask & ((1ULL << count) - 1);
+    return count >= 64 ? UINT64_MAX : (1ULL << count) - 1;
 }
 
 /* Writes in steps of 8 whether there are that many or not: no branch for each position. */
 ALWAYS_INLINE size_t
-write_positions(uint64_t mask, uint32_t block, uint32_t *positions, unsigned count)
+write_positions(uint64_t mask, uint32_t block, uint32_t *positions)
 {
+    unsigned count = (unsigned)__builtin_popcountll(mask);
     for (unsigned done = 0; done < count; done += 8) {
         for (unsigned i = 0; i < 8; i++) {
             /* the | keeps ctz defined once the mask is used up; those slots are overwritten */
@@ -25,47 +28,134 @@ write_positions(uint64_t mask, uint32_t block, uint32_t *positions, unsigned cou
     return count;
 }
 
-#define DEFINE_INDEX(NAME, TARGET, STRUCTURE)                                                     \
-    TARGET static size_t index_##NAME(const uint8_t *text, size_t from, size_t to,                \
-                                      uint8_t delimiter, uint8_t line_end, uint32_t *positions,   \
-                                      bool *ascii)                                                \
+/* What the bytes before a block mean for it. */
+typedef struct {
+    uint64_t inside;          /* quotes: all bits or none */
+    uint64_t after_separator; /* the lowest bit, as of the following */
+    uint64_t after_closing;
+    uint64_t after_return; /* a CR that follows a closing quote */
+} quote_state;
+
+/* Of each bit, whether it and those below it are an odd number. */
+ALWAYS_INLINE uint64_t
+running_parity(uint64_t mask)
+{
+    for (unsigned shift = 1; shift < 64; shift *= 2) {
+        mask ^= mask << shift;
+    }
+    return mask;
+}
+
+/* Takes those inside quotes from the separators, as far as quotes toggle where they may: the mask
+ * of what is not so, whose lowest bit is right. The two quotes that stand for one close and open
+ * again. */
+ALWAYS_INLINE uint64_t
+take_quotes(quote_state *state, uint64_t quotes, uint64_t line_ends, uint64_t returns,
+            uint64_t *separators)
+{
+    uint64_t inside = running_parity(quotes) ^ state->inside;
+    uint64_t opening = quotes & inside, closing = quotes & ~inside;
+    uint64_t outside = *separators & ~inside;
+    uint64_t after_closing = closing << 1 | state->after_closing;
+    uint64_t starts = outside << 1 | state->after_separator | after_closing;
+    uint64_t others = after_closing & ~(outside | opening);
+    uint64_t after_return = others << 1 | state->after_return;
+    *separators = outside;
+    *state = (quote_state){
+        .inside = 0 - (inside >> 63),
+        .after_separator = outside >> 63,
+        .after_closing = closing >> 63,
+        .after_return = others >> 63,
+    };
+    return (opening & ~starts) | (others & ~returns) | (after_return & ~line_ends) |
+           (line_ends & inside);
+}
+
+#define DEFINE_INDEXER(NAME, TARGET, EQUAL, HIGH, UTF8)                                           \
+    TARGET static pk_indexed special_##NAME(const uint8_t *text, size_t from, size_t to,          \
+                                            uint8_t delimiter, uint8_t line_end,                  \
+                                            uint32_t *positions)                                  \
     {                                                                                             \
         uint32_t *const begin = positions;                                                        \
-        uint64_t high = 0;                                                                        \
+        uint64_t high = 0, quotes = 0;                                                            \
         for (; from < to; from += 64) {                                                           \
-            uint64_t beyond = 0;                                                                  \
-            uint64_t mask = STRUCTURE(text + from, delimiter, line_end, &beyond);                 \
-            mask = up_to(mask, to - from);                                                        \
-            high |= up_to(beyond, to - from);                                                     \
-            unsigned count = (unsigned)__builtin_popcountll(mask);                                \
-            positions += write_positions(mask, (uint32_t)from, positions, count);                 \
+            const uint8_t *block = text + from;                                                   \
+            uint64_t here = up_to(to - from);                                                     \
+            uint64_t separators = EQUAL(block, delimiter) | EQUAL(block, line_end);               \
+            uint64_t quoted = EQUAL(block, '"');                                                  \
+            high |= HIGH(block) & here;                                                           \
+            quotes |= quoted & here;                                                              \
+            positions += write_positions((separators | quoted) & here, (uint32_t)from, positions); \
         }                                                                                         \
-        *ascii = high == 0;                                                                       \
-        return (size_t)(positions - begin);                                                       \
-    }
+        return (pk_indexed){(size_t)(positions - begin), to, high == 0, quotes != 0};             \
+    }                                                                                             \
+                                                                                                  \
+    TARGET static pk_indexed structure_##NAME(const uint8_t *text, size_t from, size_t to,        \
+                                              uint8_t delimiter, uint8_t line_end,                \
+                                              uint32_t *positions)                                \
+    {                                                                                             \
+        uint32_t *const begin = positions;                                                        \
+        uint64_t high = 0, any = 0;                                                               \
+        quote_state state = {.after_separator = 1};                                               \
+        for (; from < to; from += 64) {                                                           \
+            const uint8_t *block = text + from;                                                   \
+            uint64_t here = up_to(to - from);                                                     \
+            uint64_t line_ends = EQUAL(block, line_end) & here;                                   \
+            uint64_t separators = (EQUAL(block, delimiter) & here) | line_ends;                   \
+            uint64_t quotes = EQUAL(block, '"') & here;                                           \
+            high |= HIGH(block) & here;                                                           \
+            any |= quotes;                                                                        \
+            if ((quotes | state.inside | state.after_closing | state.after_return) == 0) {        \
+                state.after_separator = separators >> 63;                                         \
+            } else {                                                                              \
+                uint64_t wrong = take_quotes(&state, quotes, line_ends, EQUAL(block, '\r'),       \
+                                             &separators) & here;                                 \
+                if (PK_UNLIKELY(wrong != 0)) {                                                    \
+                    unsigned good = (unsigned)__builtin_ctzll(wrong);                             \
+                    separators &= up_to(good);                                                    \
+                    to = from + good;                                                             \
+                }                                                                                 \
+            }                                                                                     \
+            positions += write_positions(separators, (uint32_t)from, positions);                  \
+        }                                                                                         \
+        return (pk_indexed){(size_t)(positions - begin), to, high == 0, any != 0};                \
+    }                                                                                             \
+                                                                                                  \
+    static const pk_indexer NAME = {#NAME, special_##NAME, structure_##NAME, UTF8};
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
 ALWAYS_INLINE uint64_t
-sse2_structure(const uint8_t *text, uint8_t delimiter, uint8_t line_end, uint64_t *beyond)
+sse2_mask(const __m128i *parts)
 {
-    const __m128i d = _mm_set1_epi8((char)delimiter), e = _mm_set1_epi8((char)line_end);
-    const __m128i q = _mm_set1_epi8('"');
-    uint64_t mask = 0, high = 0;
+    uint64_t mask = 0;
     for (int i = 0; i < 4; i++) {
-        __m128i part = _mm_loadu_si128((const __m128i *)(const void *)(text + 16 * i));
-        __m128i found = _mm_or_si128(_mm_cmpeq_epi8(part, d),
-                                     _mm_or_si128(_mm_cmpeq_epi8(part, e),
-                                                  _mm_cmpeq_epi8(part, q)));
-        mask |= (uint64_t)(uint32_t)_mm_movemask_epi8(found) << 16 * i;
-        high |= (uint64_t)(uint32_t)_mm_movemask_epi8(part) << 16 * i;
+        mask |= (uint64_t)(uint32_t)_mm_movemask_epi8(parts[i]) << 16 * i;
     }
-    *beyond = high;
     return mask;
 }
 
-DEFINE_INDEX(sse2, , sse2_structure)
+ALWAYS_INLINE uint64_t
+sse2_high(const uint8_t *text)
+{
+    __m128i parts[4];
+    memcpy(parts, text, sizeof parts);
+    return sse2_mask(parts);
+}
+
+ALWAYS_INLINE uint64_t
+sse2_equal(const uint8_t *text, uint8_t byte)
+{
+    __m128i parts[4];
+    memcpy(parts, text, sizeof parts);
+    for (int i = 0; i < 4; i++) {
+        parts[i] = _mm_cmpeq_epi8(parts[i], _mm_set1_epi8((char)byte));
+    }
+    return sse2_mask(parts);
+}
+
+DEFINE_INDEXER(sse2, , sse2_equal, sse2_high, pk_is_utf8)
 
 #define AVX2 __attribute__((target("avx2,bmi,popcnt")))
 
@@ -77,30 +167,32 @@ avx2_mask(__m256i low, __m256i high)
 }
 
 AVX2 ALWAYS_INLINE __m256i
-avx2_special(__m256i part, uint8_t delimiter, uint8_t line_end)
+avx2_load(const uint8_t *text)
 {
-    return _mm256_or_si256(
-        _mm256_cmpeq_epi8(part, _mm256_set1_epi8((char)delimiter)),
-        _mm256_or_si256(_mm256_cmpeq_epi8(part, _mm256_set1_epi8((char)line_end)),
-                        _mm256_cmpeq_epi8(part, _mm256_set1_epi8('"'))));
+    return _mm256_loadu_si256((const __m256i *)(const void *)text);
 }
 
 AVX2 ALWAYS_INLINE uint64_t
-avx2_structure(const uint8_t *text, uint8_t delimiter, uint8_t line_end, uint64_t *beyond)
+avx2_high(const uint8_t *text)
 {
-    __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)text);
-    __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(text + 32));
-    *beyond = avx2_mask(low, high);
-    return avx2_mask(avx2_special(low, delimiter, line_end),
-                     avx2_special(high, delimiter, line_end));
+    return avx2_mask(avx2_load(text), avx2_load(text + 32));
 }
 
-DEFINE_INDEX(avx2, AVX2, avx2_structure)
+AVX2 ALWAYS_INLINE uint64_t
+avx2_equal(const uint8_t *text, uint8_t byte)
+{
+    const __m256i wanted = _mm256_set1_epi8((char)byte);
+    return avx2_mask(_mm256_cmpeq_epi8(avx2_load(text), wanted),
+                     _mm256_cmpeq_epi8(avx2_load(text + 32), wanted));
+}
+
+DEFINE_INDEXER(avx2, AVX2, avx2_equal, avx2_high, pk_is_utf8_avx2)
 #endif
 
 #if defined(__aarch64__)
 #include <arm_neon.h>
 
+/* From bytes that are all ones or all zeros. */
 ALWAYS_INLINE uint64_t
 neon_mask(const uint8x16_t *found)
 {
@@ -113,47 +205,59 @@ neon_mask(const uint8x16_t *found)
 }
 
 ALWAYS_INLINE uint64_t
-neon_structure(const uint8_t *text, uint8_t delimiter, uint8_t line_end, uint64_t *beyond)
+neon_high(const uint8_t *text)
 {
-    const uint8x16_t d = vdupq_n_u8(delimiter), e = vdupq_n_u8(line_end), q = vdupq_n_u8('"');
-    uint8x16_t found[4], high[4];
+    uint8x16_t found[4];
     for (int i = 0; i < 4; i++) {
-        uint8x16_t part = vld1q_u8(text + 16 * i);
-        found[i] = vorrq_u8(vceqq_u8(part, d), vorrq_u8(vceqq_u8(part, e), vceqq_u8(part, q)));
-        high[i] = vcgeq_u8(part, vdupq_n_u8(0x80));
+        found[i] = vcgeq_u8(vld1q_u8(text + 16 * i), vdupq_n_u8(0x80));
     }
-    *beyond = neon_mask(high);
     return neon_mask(found);
 }
 
-DEFINE_INDEX(neon, , neon_structure)
+ALWAYS_INLINE uint64_t
+neon_equal(const uint8_t *text, uint8_t byte)
+{
+    uint8x16_t found[4];
+    for (int i = 0; i < 4; i++) {
+        found[i] = vceqq_u8(vld1q_u8(text + 16 * i), vdupq_n_u8(byte));
+    }
+    return neon_mask(found);
+}
+
+DEFINE_INDEXER(neon, , neon_equal, neon_high, pk_is_utf8)
 #endif
 
 ALWAYS_INLINE uint64_t
-plain_structure(const uint8_t *text, uint8_t delimiter, uint8_t line_end, uint64_t *beyond)
+plain_high(const uint8_t *text)
 {
-    uint64_t mask = 0, high = 0;
+    uint64_t mask = 0;
     for (unsigned i = 0; i < 64; i++) {
-        uint8_t byte = text[i];
-        uint64_t special = (byte == delimiter) | (byte == line_end) | (byte == '"');
-        mask |= special << i;
-        high |= (uint64_t)(byte >> 7) << i;
+        mask |= (uint64_t)(text[i] >> 7) << i;
     }
-    *beyond = high;
     return mask;
 }
 
-DEFINE_INDEX(plain, , plain_structure)
+ALWAYS_INLINE uint64_t
+plain_equal(const uint8_t *text, uint8_t byte)
+{
+    uint64_t mask = 0;
+    for (unsigned i = 0; i < 64; i++) {
+        mask |= (uint64_t)(text[i] == byte) << i;
+    }
+    return mask;
+}
 
-pk_index_function *pk_index = index_plain;
+DEFINE_INDEXER(plain, , plain_equal, plain_high, pk_is_utf8)
+
+const pk_indexer *pk_index = &plain;
 
 static bool
-choose(const char *wanted, const char *name, bool here, pk_index_function *index)
+choose(const char *wanted, const pk_indexer *indexer)
 {
-    if (!here || (wanted != NULL && strcmp(wanted, name) != 0)) {
+    if (wanted != NULL && strcmp(wanted, indexer->name) != 0) {
         return false;
     }
-    pk_index = index;
+    pk_index = indexer;
     return true;
 }
 
@@ -161,16 +265,16 @@ bool
 pk_choose_index(const char *name)
 {
 #if defined(__x86_64__)
-    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-                __builtin_cpu_supports("popcnt");
-    if (choose(name, "avx2", avx2, index_avx2) || choose(name, "sse2", true, index_sse2)) {
+    bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+                    __builtin_cpu_supports("popcnt");
+    if ((has_avx2 && choose(name, &avx2)) || choose(name, &sse2)) {
         return true;
     }
 #endif
 #if defined(__aarch64__)
-    if (choose(name, "neon", true, index_neon)) {
+    if (choose(name, &neon)) {
         return true;
     }
 #endif
-    return choose(name, "plain", true, index_plain);
+    return choose(name, &plain);
 }

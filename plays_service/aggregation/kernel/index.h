@@ -4,17 +4,33 @@
 
 #include "common.h"
 
-/* Slots that pk_index may write beyond the last position. */
+/* Slots that an index function may write beyond the last position. */
 #define PK_INDEX_SLACK 72
 
-/* Writes the positions in [from, to) of `delimiter`, `line_end` and the quote, in order; how many.
- * `text` must be readable for PK_PADDING bytes beyond `to`. Sets `*ascii` to whether all bytes
- * are. */
-typedef size_t pk_index_function(const uint8_t *text, size_t from, size_t to, uint8_t delimiter,
-                                 uint8_t line_end, uint32_t *positions, bool *ascii);
+typedef struct {
+    size_t count; /* of positions, which are in order */
+    size_t end;   /* of the text that they are of */
+    bool ascii;   /* all of that text is; perhaps false where it is, but what follows is not */
+    bool quotes;  /* some are in it */
+} pk_indexed;
+
+/* Writes positions in [from, to); `text` must be readable for PK_PADDING bytes beyond `to`. */
+typedef pk_indexed pk_index_function(const uint8_t *text, size_t from, size_t to,
+                                     uint8_t delimiter, uint8_t line_end, uint32_t *positions);
+
+typedef struct {
+    const char *name;
+    /* Of each delimiter, line end and quote. */
+    pk_index_function *special;
+    /* Of the delimiters and line ends outside of quotes, where a record starts at `from`. It ends
+     * at the first line end in quotes, and where quotes are not as RFC 4180 has them: up to there
+     * a field that starts with a quote ends with one, and others hold none. */
+    pk_index_function *structure;
+    bool (*is_utf8)(const uint8_t *text, size_t length); /* as pk_is_utf8, for long texts */
+} pk_indexer;
 
 /* The fastest that this machine has. */
-extern pk_index_function *pk_index;
+extern const pk_indexer *pk_index;
 
 /* Chooses it; `name` is "avx2", "sse2", "neon", "plain" or NULL for the best. False: not here. */
 bool pk_choose_index(const char *name);

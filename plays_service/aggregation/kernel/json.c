@@ -3,7 +3,7 @@
 #include "memory.h"
 #include "result.h"
 #include "rows.h"
-#include "values.h"
+#include "utf8.h"
 
 /* Names, punctuation, date, 40 characters of plays. */
 #define ROW_EXTRA 128

@@ -4,7 +4,7 @@
 #include "match.h"
 
 #include "memory.h"
-#include "values.h"
+#include "utf8.h"
 
 void
 pk_match_open(pk_match *match)

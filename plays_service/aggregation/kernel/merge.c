@@ -49,6 +49,7 @@ typedef struct {
     const pk_merge_means *means;
     pk_writer *writer; /* of a run, or of a partial */
     pk_failure *failure;
+    pk_hasher hasher;
     pk_table table;
     pk_scatter ranges;
     space block;
@@ -80,7 +81,7 @@ fold_block(merge *one, const pk_block *block, uint64_t passes, uint64_t share)
                 return PK_DAMAGED;
             }
             uint32_t length = (uint32_t)group.length, date = (uint32_t)group.date;
-            uint64_t hash = pk_key_hash(group.text, length, date, one->means->seed);
+            uint64_t hash = pk_key_hash(&one->hasher, group.text, length, date);
             totals[count] = group.total;
             rows[count] = (pk_row){group.text, length, date, (int64_t)group.total, group.first, hash};
             /* the top bits of the hash chose the partition, so the share takes the low ones */
@@ -221,6 +222,7 @@ merge_all(const pk_blocks *partials, const pk_merge_means *means, take_groups *t
           pk_writer *writer, uint64_t *groups, pk_failure *failure)
 {
     merge one = {.partials = partials, .means = means, .writer = writer, .failure = failure};
+    pk_hasher_init(&one.hasher, means->seed);
     pk_table_init(&one.table);
     pk_scatter_init(&one.ranges);
     pk_status status = PK_OK;

@@ -2,12 +2,18 @@
 
 #include "index.h"
 #include "memory.h"
+#include "utf8.h"
 #include "values.h"
 
 /* Bytes that are read and indexed at once: with the index they fit a core's own cache. */
 #ifndef WINDOW
 #define WINDOW ((size_t)128 << 10)
 #endif
+_Static_assert(WINDOW <= PK_RECORD_LIMIT, "what is in one window is never too long");
+/* Bytes that are indexed with their quotes at first, where these are not as they should be. */
+#define ODD_STRETCH (WINDOW / 128 + 8)
+/* Of the scratch, once it is needed: a batch of short songs, which is not cut short for it. */
+#define SCRATCH_LEAST (2 * PK_PADDING * (size_t)PK_BATCH)
 /* A record's bytes with the longest line end. */
 #define LONGEST (PK_RECORD_LIMIT + 2)
 
@@ -19,6 +25,7 @@ pk_scan_open(pk_scan *scan, int descriptor, uint64_t start, uint64_t end,
     scan->dialect = *dialect;
     scan->end = end;
     scan->batch = PK_BATCH;
+    scan->odd_stretch = ODD_STRETCH;
     size_t size = end - start < WINDOW ? (size_t)(end - start) : WINDOW;
     pk_status status = pk_buffer_open(&scan->buffer, descriptor, start, size + PK_PADDING);
     if (status != PK_OK) {
@@ -72,6 +79,12 @@ note_bad(pk_scan *scan, const pk_bad *bad)
     return PK_OK;
 }
 
+static const uint8_t *
+find_byte(const uint8_t *from, const uint8_t *end, uint8_t byte)
+{
+    return from < end ? memchr(from, byte, (size_t)(end - from)) : NULL;
+}
+
 /* ---- From fields to rows ---- */
 
 /* The fields of the three columns, without their quotes; `escaped` ones still have each quote
@@ -84,17 +97,30 @@ typedef struct {
     bool others_escaped; /* a date or number that holds a quote is bad */
 } pk_fields;
 
+/* Bytes of the scratch that a song takes at most. */
+static inline size_t
+scratch_for(pk_span song)
+{
+    return (size_t)(song.end - song.start) + PK_PADDING;
+}
+
+static inline bool
+is_room_in_scratch(const pk_scan *scan, size_t size)
+{
+    return scan->scratch_size - scan->scratch_used >= size;
+}
+
 static pk_status
 room_in_scratch(pk_scan *scan, size_t size)
 {
-    if (scan->scratch_size - scan->scratch_used >= size) {
+    if (is_room_in_scratch(scan, size)) {
         return PK_OK;
     }
     pk_status status = flush(scan);
     if (status != PK_OK || scan->scratch_size >= size) {
         return status;
     }
-    size *= 2;
+    size = size < SCRATCH_LEAST ? SCRATCH_LEAST : 2 * size;
     uint8_t *scratch = pk_allocate(size);
     if (scratch == NULL) {
         return PK_NO_MEMORY;
@@ -105,51 +131,60 @@ room_in_scratch(pk_scan *scan, size_t size)
     return PK_OK;
 }
 
-static pk_status
+/* Writes the song to the scratch, which has room for it, with each quote once. */
+static void
 undo_quotes(pk_scan *scan, pk_span *song)
 {
-    size_t size = (size_t)(song->end - song->start) + PK_PADDING;
-    pk_status status = room_in_scratch(scan, size);
-    if (status != PK_OK) {
-        return status;
-    }
     uint8_t *to = scan->scratch + scan->scratch_used;
-    pk_span undone = {to, to};
-    for (const uint8_t *from = song->start; from < song->end; from++) {
-        *to++ = *from;
-        from += *from == '"'; /* the other one of two */
+    const uint8_t *from = song->start, *quote;
+    const uint8_t *const undone = to;
+    while ((quote = find_byte(from, song->end, '"')) != NULL) {
+        size_t size = (size_t)(quote + 1 - from);
+        pk_copy(to, from, size);
+        to += size;
+        from = quote + 2; /* behind the other one of two */
     }
-    undone.end = to;
+    pk_copy(to, from, (size_t)(song->end - from));
+    to += song->end - from;
     memset(to, 0, PK_PADDING);
-    scan->scratch_used += (size_t)(to - undone.start) + PK_PADDING;
-    *song = undone;
-    return PK_OK;
+    scan->scratch_used += (size_t)(to - undone) + PK_PADDING;
+    *song = (pk_span){undone, to};
 }
 
-/* Adds the row that the fields make. False in `*valid`: they make none. */
-static inline pk_status
-add_row(pk_scan *scan, pk_fields *fields, uint64_t first, bool *valid)
+/* Makes the row of the fields, its song as it is written. False: they make none. */
+static inline bool
+read_row(const pk_fields *fields, uint64_t first, pk_row *row)
 {
     uint32_t date = pk_parse_date(fields->date);
     int64_t plays = 0;
-    *valid = fields->song.start < fields->song.end && date != 0 && !fields->others_escaped &&
-             pk_parse_plays(fields->plays, &plays);
-    if (PK_UNLIKELY(!*valid)) {
-        return PK_OK;
-    }
-    if (PK_UNLIKELY(fields->song_escaped)) {
-        pk_status status = undo_quotes(scan, &fields->song);
-        if (status != PK_OK) {
-            return status;
-        }
-    }
-    scan->rows[scan->pending++] = (pk_row){
+    bool valid = fields->song.start < fields->song.end && date != 0 && !fields->others_escaped &&
+                 pk_parse_plays(fields->plays, &plays);
+    *row = (pk_row){
         .song = fields->song.start,
         .length = (uint32_t)(fields->song.end - fields->song.start),
         .date = date,
         .plays = plays,
         .first = first,
     };
+    return valid;
+}
+
+/* Adds the row that the fields make. False in `*valid`: they make none. */
+static pk_status
+add_row(pk_scan *scan, pk_fields *fields, uint64_t first, bool *valid)
+{
+    if (fields->song_escaped) {
+        pk_status status = room_in_scratch(scan, scratch_for(fields->song));
+        if (status != PK_OK) {
+            return status;
+        }
+        undo_quotes(scan, &fields->song);
+    }
+    *valid = read_row(fields, first, &scan->rows[scan->pending]);
+    if (!*valid) {
+        return PK_OK;
+    }
+    scan->pending++;
     scan->good++;
     return scan->pending >= scan->batch ? flush(scan) : PK_OK;
 }
@@ -171,12 +206,6 @@ keep_field(const pk_dialect *dialect, uint32_t number, pk_span field, bool escap
 }
 
 /* ---- One record at a time: all that is not plain ---- */
-
-static const uint8_t *
-find_byte(const uint8_t *from, const uint8_t *end, uint8_t byte)
-{
-    return from < end ? memchr(from, byte, (size_t)(end - from)) : NULL;
-}
 
 /* The quote of the first field that starts with one after a delimiter at `from` or later. */
 static const uint8_t *
@@ -459,7 +488,7 @@ take_record(pk_scan *scan)
     return status;
 }
 
-/* ---- Plain records: fields found through the index ---- */
+/* ---- Records found through the index ---- */
 
 typedef enum { WHOLE, EMPTY, CUT_SHORT, ODD } record_kind;
 
@@ -531,62 +560,139 @@ walk_record(const pk_scan *scan, size_t from, size_t slot, size_t count, indexed
             if (number == 0 && start == stop && start == from) {
                 return EMPTY;
             }
-            return number + 1 == dialect->fields && at - from <= PK_RECORD_LIMIT ? WHOLE : ODD;
+            return number + 1 == dialect->fields ? WHOLE : ODD;
         }
         p = at + 1;
     }
 }
 
-/* The shape that nearly all files have: three fields, no quotes. */
-static inline bool
-is_plain(const uint8_t *bytes, const uint32_t *index, uint8_t delimiter, uint8_t line_end)
+/* The dialect; its usual order of columns is known when this is compiled. */
+static inline pk_dialect
+dialect_of(const pk_scan *scan, bool usual)
 {
-    return ((bytes[index[0]] ^ delimiter) | (bytes[index[1]] ^ delimiter) |
-            (bytes[index[2]] ^ line_end)) == 0;
+    pk_dialect dialect = scan->dialect;
+    if (usual) {
+        dialect.fields = 3;
+        dialect.song = 0;
+        dialect.date = 1;
+        dialect.plays = 2;
+    }
+    return dialect;
+}
+
+/* Whether the next positions, of the structure, are those of a record as the header has it. */
+static inline bool
+is_whole(const uint8_t *bytes, const uint32_t *index, const pk_dialect *dialect)
+{
+    const uint32_t last = dialect->fields - 1;
+    unsigned other = bytes[index[last]] ^ dialect->line_end;
+    for (uint32_t number = 0; number < last; number++) {
+        other |= bytes[index[number]] ^ dialect->delimiter;
+    }
+    return other == 0;
+}
+
+/* A field of such a record, which starts at `from`, without its quotes. */
+static inline pk_span
+read_field(const uint8_t *bytes, size_t from, const uint32_t *index, const pk_dialect *dialect,
+           uint32_t number, bool quotes)
+{
+    size_t start = number == 0 ? from : (size_t)index[number - 1] + 1;
+    size_t end = index[number];
+    end -= number + 1 == dialect->fields && dialect->line_end == '\n' && bytes[end - 1] == '\r';
+    size_t quoted = quotes && bytes[start] == '"'; /* added, not asked: it may come and go */
+    return (pk_span){bytes + start + quoted, bytes + end - quoted};
 }
 
 static inline void
-read_plain(const uint8_t *bytes, size_t from, const uint32_t *index, const pk_dialect *dialect,
-           bool usual_order, pk_fields *fields)
+read_fields(const uint8_t *bytes, size_t from, const uint32_t *index, const pk_dialect *dialect,
+            bool quotes, pk_fields *fields)
 {
-    size_t end = index[2];
-    end -= dialect->line_end == '\n' && bytes[end - 1] == '\r';
-    pk_span one = {bytes + from, bytes + index[0]};
-    pk_span two = {bytes + index[0] + 1, bytes + index[1]};
-    pk_span three = {bytes + index[1] + 1, bytes + end};
-    *fields = (pk_fields){.song = one, .date = two, .plays = three};
-    if (!usual_order) {
-        keep_field(dialect, 0, one, false, fields);
-        keep_field(dialect, 1, two, false, fields);
-        keep_field(dialect, 2, three, false, fields);
+    *fields = (pk_fields){
+        .song = read_field(bytes, from, index, dialect, dialect->song, quotes),
+        .date = read_field(bytes, from, index, dialect, dialect->date, quotes),
+        .plays = read_field(bytes, from, index, dialect, dialect->plays, quotes),
+    };
+    if (quotes) {
+        /* one that starts without a quote holds none */
+        fields->song_escaped = pk_holds_quote(fields->song);
     }
 }
 
-/* Takes records from the position on, as far as the index (of `count` positions) shows them whole
- * and they start before `limit`. */
+/* Takes whole and good records, from the position on, as many as the batch has room for: nearly
+ * all records, in a loop that holds nothing else. How many positions it used. */
+static inline __attribute__((always_inline)) size_t
+take_whole(pk_scan *scan, const pk_indexed *indexed, size_t slot, size_t limit, bool usual)
+{
+    const pk_dialect dialect = dialect_of(scan, usual);
+    const uint8_t *bytes = scan->buffer.bytes;
+    const size_t first_slot = slot;
+    const uint64_t base = scan->buffer.base;
+    size_t from = scan->buffer.position;
+    pk_row *row = scan->rows + scan->pending;
+    pk_row *const end = scan->rows + scan->batch;
+    while (row < end && from < limit && slot + dialect.fields <= indexed->count) {
+        const uint32_t *index = scan->index + slot;
+        pk_fields fields;
+        if (PK_UNLIKELY(!is_whole(bytes, index, &dialect))) {
+            break;
+        }
+        read_fields(bytes, from, index, &dialect, indexed->quotes, &fields);
+        if (PK_UNLIKELY(fields.song_escaped)) {
+            if (!is_room_in_scratch(scan, scratch_for(fields.song))) {
+                break;
+            }
+            undo_quotes(scan, &fields.song);
+        }
+        if (PK_UNLIKELY(!read_row(&fields, base + from, row))) {
+            break;
+        }
+        from = (size_t)index[dialect.fields - 1] + 1;
+        slot += dialect.fields;
+        row++;
+    }
+    size_t taken = (size_t)(row - scan->rows) - scan->pending;
+    scan->buffer.position = from;
+    scan->pending += taken;
+    scan->good += taken;
+    scan->lines += taken;
+    return slot - first_slot;
+}
+
+/* Takes records from the position on, as far as the index shows them whole and they start before
+ * `limit`. `structure`: it is without quotes. `usual`: so is the order of the columns. */
 static inline __attribute__((always_inline)) pk_status
-take_indexed(pk_scan *scan, size_t count, size_t limit, bool three_fields, bool usual_order)
+take_indexed(pk_scan *scan, const pk_indexed *indexed, size_t limit, bool structure, bool usual)
 {
     pk_buffer *buffer = &scan->buffer;
-    const pk_dialect dialect = scan->dialect;
+    const pk_dialect dialect = dialect_of(scan, usual);
+    const size_t count = indexed->count;
+    const bool quotes = indexed->quotes;
     const bool utf8 = scan->utf8;
     const uint64_t moves = buffer->moves;
     size_t slot = 0;
     while (buffer->position < limit) {
+        if (structure && PK_LIKELY(utf8)) {
+            slot += take_whole(scan, indexed, slot, limit, usual);
+            pk_status status = scan->pending == scan->batch ? flush(scan) : PK_OK;
+            if (status != PK_OK || buffer->position >= limit) {
+                return status;
+            }
+        }
         const uint8_t *bytes = buffer->bytes;
         const uint32_t *index = scan->index + slot;
         const size_t from = buffer->position;
         indexed_record record;
         record_kind kind = WHOLE;
-        if (three_fields && PK_LIKELY(slot + 3 <= count) &&
-            PK_LIKELY(is_plain(bytes, index, dialect.delimiter, dialect.line_end)) &&
-            PK_LIKELY(index[2] - from <= PK_RECORD_LIMIT)) {
-            read_plain(bytes, from, index, &dialect, usual_order, &record.fields);
-            record.next = (size_t)index[2] + 1;
-            record.slot = slot + 3;
+        if (structure && PK_LIKELY(slot + dialect.fields <= count) &&
+            PK_LIKELY(is_whole(bytes, index, &dialect))) {
+            read_fields(bytes, from, index, &dialect, quotes, &record.fields);
+            record.next = (size_t)index[dialect.fields - 1] + 1;
+            record.slot = slot + dialect.fields;
             record.lines = 1;
         } else {
             kind = walk_record(scan, from, slot, count, &record);
+            PK_ASSERT(!structure || kind != WHOLE);
         }
         if (PK_UNLIKELY(kind == CUT_SHORT)) {
             break;
@@ -611,6 +717,7 @@ take_indexed(pk_scan *scan, size_t count, size_t limit, bool three_fields, bool 
             while (slot < count && scan->index[slot] < buffer->position) {
                 slot++;
             }
+            PK_ASSERT(!structure || scan->index[slot - 1] + 1 == buffer->position);
         }
         if (PK_UNLIKELY(status != PK_OK)) {
             return status;
@@ -619,24 +726,63 @@ take_indexed(pk_scan *scan, size_t count, size_t limit, bool three_fields, bool 
     return PK_OK;
 }
 
+/* Indexes from the position to `end`. */
+static pk_indexed
+index_with(pk_scan *scan, pk_index_function *function, size_t end)
+{
+    const uint8_t *bytes = scan->buffer.bytes;
+    const size_t from = scan->buffer.position;
+    const pk_dialect *dialect = &scan->dialect;
+    pk_indexed indexed =
+        function(bytes, from, end, dialect->delimiter, dialect->line_end, scan->index);
+    scan->utf8 = indexed.ascii;
+    if (!indexed.ascii && indexed.count > 0) { /* one look at all of it, not at each record */
+        scan->utf8 = pk_index->is_utf8(bytes + from, scan->index[indexed.count - 1] - from);
+    }
+    return indexed;
+}
+
+/* Takes records whose quotes show no structure, from a stretch that grows until one is whole. */
 static pk_status
-take_window(pk_scan *scan, size_t window_end, size_t limit)
+take_odd(pk_scan *scan, size_t end, size_t limit)
+{
+    const pk_buffer *buffer = &scan->buffer;
+    const size_t from = buffer->position;
+    const uint64_t moves = buffer->moves;
+    pk_status status = PK_OK;
+    size_t reached = from;
+    for (size_t size = scan->odd_stretch; reached < end; size *= 8) {
+        reached = size < end - from ? from + size : end;
+        pk_indexed indexed = index_with(scan, pk_index->special, reached);
+        status = take_indexed(scan, &indexed, limit, false, false);
+        if (status != PK_OK || buffer->moves != moves || buffer->position != from) {
+            break;
+        }
+    }
+    return status;
+}
+
+/* Takes what it can of the records from the position to `end` that start before `limit`. */
+static pk_status
+take_window(pk_scan *scan, size_t end, size_t limit)
 {
     const pk_buffer *buffer = &scan->buffer;
     const pk_dialect *dialect = &scan->dialect;
-    size_t count = pk_index(buffer->bytes, buffer->position, window_end, dialect->delimiter,
-                            dialect->line_end, scan->index, &scan->utf8);
-    if (!scan->utf8 && count > 0) { /* not ASCII: one look at all of it, instead of at each record */
-        size_t from = buffer->position;
-        scan->utf8 = pk_is_utf8(buffer->bytes + from, scan->index[count - 1] - from);
+    const size_t from = buffer->position;
+    const uint64_t moves = buffer->moves;
+    pk_indexed indexed = index_with(scan, pk_index->structure, end);
+    bool usual = dialect->fields == 3 && dialect->song == 0 && dialect->date == 1;
+    pk_status status = usual ? take_indexed(scan, &indexed, limit, true, true)
+                             : take_indexed(scan, &indexed, limit, true, false);
+    if (indexed.end == end || status != PK_OK || buffer->moves != moves) {
+        return status;
     }
-    if (dialect->fields != 3) {
-        return take_indexed(scan, count, limit, false, false);
+    if (buffer->position - from >= scan->odd_stretch) {
+        scan->odd_stretch = ODD_STRETCH;
+    } else if (scan->odd_stretch < WINDOW / 4) { /* nearly all is odd: look less often */
+        scan->odd_stretch *= 2;
     }
-    if (dialect->song == 0 && dialect->date == 1) {
-        return take_indexed(scan, count, limit, true, true);
-    }
-    return take_indexed(scan, count, limit, true, false);
+    return buffer->position < limit ? take_odd(scan, end, limit) : PK_OK;
 }
 
 /* Bytes to read so that the buffer holds a window of this scan. */

@@ -44,6 +44,7 @@ typedef struct {
     bool utf8; /* all of what is indexed, as far as its last position */
     uint32_t *index;
     size_t index_size;
+    size_t odd_stretch; /* bytes; see take_window */
     uint64_t memo_offset; /* see close_quote */
     uint64_t memo_line;
     uint64_t memo_opened;

@@ -23,6 +23,7 @@
 typedef struct {
     const pk_means *means;
     pk_writer *writer; /* NULL: must not spill */
+    pk_hasher hasher;
     pk_table table;
     pk_scatter scatter;
     pk_repeats repeats; /* among the scattered rows */
@@ -42,6 +43,7 @@ fold_open(fold *one, const pk_means *means, pk_writer *writer)
     one->writer = writer;
     one->budget = means->memory / 2; /* the other half is for buffers and spilling */
     one->sample = means->sample;
+    pk_hasher_init(&one->hasher, means->seed);
     pk_table_init(&one->table);
     pk_scatter_init(&one->scatter);
 }
@@ -197,9 +199,8 @@ static pk_status
 take_rows(void *context, pk_row *rows, size_t count)
 {
     fold *one = context;
-    uint64_t seed = one->means->seed;
     for (size_t i = 0; i < count; i++) {
-        rows[i].hash = pk_key_hash(rows[i].song, rows[i].length, rows[i].date, seed);
+        rows[i].hash = pk_key_hash(&one->hasher, rows[i].song, rows[i].length, rows[i].date);
         rows[i].first += one->means->base;
     }
     return one->scattering ? scatter_rows(one, rows, count) : fold_rows(one, rows, count);

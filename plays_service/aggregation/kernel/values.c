@@ -18,15 +18,16 @@ is_digit(uint8_t byte)
     return byte >= '0' && byte <= '9';
 }
 
+const uint8_t pk_days_of_month[100] = {0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+
 bool
 pk_is_day(uint32_t year, uint32_t month, uint32_t day)
 {
-    static const uint8_t days[13] = {0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     if (year < 1 || year > 9999 || month < 1 || month > 12) {
         return false;
     }
     bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return day >= 1 && day <= days[month] + (uint32_t)(leap && month == 2);
+    return day >= 1 && day <= pk_days_of_month[month] + (uint32_t)(leap && month == 2);
 }
 
 uint32_t
@@ -77,62 +78,5 @@ pk_parse_plays_slow(pk_span field, int64_t *plays)
         value = value * 10 + digit;
     }
     *plays = (int64_t)(negative ? 0 - value : value);
-    return true;
-}
-
-/* Bytes in the sequence that `lead` starts, 0 where it starts none; and what bounds its second
- * byte has (Unicode 15, table 3-7). */
-static unsigned
-sequence_of(uint8_t lead, uint8_t *low, uint8_t *high)
-{
-    *low = 0x80;
-    *high = 0xBF;
-    if (lead >= 0xC2 && lead <= 0xDF) {
-        return 2;
-    }
-    if (lead >= 0xE0 && lead <= 0xEF) {
-        *low = lead == 0xE0 ? 0xA0 : 0x80;
-        *high = lead == 0xED ? 0x9F : 0xBF;
-        return 3;
-    }
-    if (lead >= 0xF0 && lead <= 0xF4) {
-        *low = lead == 0xF0 ? 0x90 : 0x80;
-        *high = lead == 0xF4 ? 0x8F : 0xBF;
-        return 4;
-    }
-    return 0;
-}
-
-bool
-pk_is_utf8(const uint8_t *text, size_t length)
-{
-    const uint8_t *end = text + length;
-    while (text < end) {
-        if (end - text >= 32 &&
-            ((pk_load64(text) | pk_load64(text + 8) | pk_load64(text + 16) | pk_load64(text + 24)) &
-             0x80 * 0x0101010101010101ULL) == 0) {
-            text += 32;
-            continue;
-        }
-        if (end - text >= 8 && (pk_load64(text) & 0x80 * 0x0101010101010101ULL) == 0) {
-            text += 8;
-            continue;
-        }
-        if (*text < 0x80) {
-            text++;
-            continue;
-        }
-        uint8_t low, high;
-        unsigned size = sequence_of(*text, &low, &high);
-        if (size == 0 || (size_t)(end - text) < size || text[1] < low || text[1] > high) {
-            return false;
-        }
-        for (unsigned i = 2; i < size; i++) {
-            if ((text[i] & 0xC0) != 0x80) {
-                return false;
-            }
-        }
-        text += size;
-    }
     return true;
 }

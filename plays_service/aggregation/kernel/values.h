@@ -4,14 +4,15 @@
 
 #include "common.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 /* The content of a field. */
 typedef struct {
     const uint8_t *start;
     const uint8_t *end;
 } pk_span;
-
-/* Whether the bytes are UTF-8 as Python decodes it: no surrogates, nothing overlong. */
-bool pk_is_utf8(const uint8_t *text, size_t length);
 
 /* A calendar date as YYYYMMDD, 0 where it is none; blanks around it go. */
 uint32_t pk_parse_date_slow(pk_span field);
@@ -21,6 +22,25 @@ bool pk_parse_plays_slow(pk_span field, int64_t *plays);
 bool pk_is_day(uint32_t year, uint32_t month, uint32_t day);
 
 #define PK_EACH_BYTE 0x0101010101010101ULL
+
+/* Whether a quote is in the field, which must be readable for PK_PADDING bytes beyond its end. */
+static inline bool
+pk_holds_quote(pk_span field)
+{
+    size_t length = (size_t)(field.end - field.start);
+#if defined(__SSE2__)
+    if (PK_LIKELY(length <= 32)) {
+        const __m128i *text = (const __m128i *)(const void *)field.start;
+        const __m128i quote = _mm_set1_epi8('"');
+        __m128i low = _mm_cmpeq_epi8(_mm_loadu_si128(text), quote);
+        __m128i high = _mm_cmpeq_epi8(_mm_loadu_si128(text + 1), quote);
+        uint64_t found = (uint32_t)_mm_movemask_epi8(low) |
+                         (uint64_t)(uint32_t)_mm_movemask_epi8(high) << 16;
+        return (found & ((1ULL << length) - 1)) != 0;
+    }
+#endif
+    return memchr(field.start, '"', length) != NULL;
+}
 
 /* Whether all bytes are 0..9, given them less '0'. */
 static inline bool
@@ -36,6 +56,9 @@ pk_digit_pairs(uint64_t digits)
     return (digits * 10 + (digits >> 8)) & 0x00FF00FF00FF00FFULL;
 }
 
+/* Days of each month but for leap years; none of those that a calendar does not have. */
+extern const uint8_t pk_days_of_month[100];
+
 /* As pk_parse_date_slow; the field must be readable for PK_PADDING bytes beyond its end. */
 static inline uint32_t
 pk_parse_date(pk_span field)
@@ -43,18 +66,18 @@ pk_parse_date(pk_span field)
     if (PK_UNLIKELY(field.end - field.start != 10)) {
         return pk_parse_date_slow(field);
     }
-    uint64_t front = pk_load64(field.start); /* YYYY-MM- */
-    uint64_t back = pk_load64(field.start + 2); /* YY-MM-DD */
-    uint64_t digits = (front & 0xFFFFFFFF) | (back >> 24 & 0xFFFF) << 32 | back >> 48 << 48;
-    digits ^= 0x30 * PK_EACH_BYTE;
-    uint64_t dashes = (front ^ 0x2D00002D00000000ULL) & 0xFF0000FF00000000ULL;
-    if (PK_UNLIKELY(dashes != 0 || !pk_all_digits(digits))) {
+    /* both become digits less '0', and dashes 0: the sums set the high bit of all that is more */
+    uint64_t front = pk_load64(field.start) ^ 0x2D30302D30303030ULL; /* YYYY-MM- */
+    uint64_t back = (pk_load64(field.start + 2) >> 48) ^ 0x3030; /* DD */
+    uint64_t wrong = front | (front + 0x7F76767F76767676ULL) | back | (back + 0x7676);
+    if (PK_UNLIKELY((wrong & 0x80 * PK_EACH_BYTE) != 0)) {
         return 0;
     }
-    uint64_t pairs = pk_digit_pairs(digits);
-    uint32_t year = (uint32_t)(pairs & 0xFF) * 100 + (uint32_t)(pairs >> 16 & 0xFF);
-    uint32_t month = (uint32_t)(pairs >> 32 & 0xFF), day = (uint32_t)(pairs >> 48);
-    bool plain = day - 1 < 28 && month - 1 < 12 && year != 0;
+    front = front * 10 + (front >> 8); /* two digits each, in every other byte */
+    uint32_t month = (uint32_t)(front >> 40 & 0xFF);
+    uint32_t day = (uint32_t)(back * 10 + (back >> 8)) & 0xFF;
+    uint32_t year = (uint32_t)(front & 0xFF) * 100 + (uint32_t)(front >> 16 & 0xFF);
+    bool plain = day - 1 < pk_days_of_month[month] && year != 0;
     if (PK_UNLIKELY(!plain) && !pk_is_day(year, month, day)) {
         return 0;
     }
