@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
@@ -44,18 +44,19 @@ async def get_rows(request: web.Request) -> web.Response:
     """A page of the rows: sorted, filtered."""
     task = _succeeded_task_of(request)
     query, offset, limit = _query(request.query), _offset(request.query), _limit(request.query)
+
+    def answer(page: Page) -> web.Response:
+        return _answer(request, _page_body(page, request, offset, limit))
+
     async with reading():
-        page = await request.app[READER].page(task, query, offset, limit)
-        body = await asyncio.to_thread(_page_body, page, request, offset, limit)
-    return await asyncio.to_thread(_answer, request, body)
+        return await request.app[READER].page(task, query, offset, limit, answer)
 
 
 async def get_summary(request: web.Request) -> web.Response:
     """Counts, plays in the course of time, top songs."""
     task = _succeeded_task_of(request)
     async with reading():
-        body = await request.app[READER].summary(task)
-    return await asyncio.to_thread(_answer, request, body)
+        return await request.app[READER].summary(task, partial(_answer, request))
 
 
 def _succeeded_task_of(request: web.Request) -> Task:

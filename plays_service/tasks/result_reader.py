@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from plays_service import aggregation
 from plays_service.aggregation import Page, RowQuery
@@ -20,14 +20,17 @@ __all__ = ["BusyError", "ResultReader"]
 _MAKINGS: Final = 16
 #: And of one result, so that whoever floods one leaves room for the others.
 _MAKINGS_OF_ONE: Final = 4
-#: Pages that are read at once, in threads of their own: uploads need the others.
+#: Pages and summaries that are read at once, in threads of their own: uploads need the others.
 _PAGE_THREADS: Final = 2
-#: Pages that are being read or wait for it.
+#: Of these, how many there may be with those that wait.
 _PAGES: Final = 64
 #: How often a view may be dropped, for others, between its making and its use.
 _TRIES: Final = 3
 #: Bytes of a result that are turned into JSON lines in one call.
 _PIECE_SIZE: Final = 1 << 20
+
+
+R = TypeVar("R")
 
 
 class BusyError(RuntimeError):
@@ -59,37 +62,32 @@ class ResultReader:
         await asyncio.gather(*makings, return_exceptions=True)
         self._page_threads.shutdown(wait=False)
 
-    async def page(self, task: Task, query: RowQuery, offset: int, limit: int) -> Page:
-        """Some of the rows that match: see `aggregation.read_page`. Raises `BusyError`."""
+    async def page(
+        self, task: Task, query: RowQuery, offset: int, limit: int, render: Callable[[Page], R]
+    ) -> R:
+        """What ``render``, in a thread, makes of some of the rows: see `aggregation.read_page`.
+
+        Raises `BusyError`.
+        """
         result = self._runner.store.result_of(task)
         view = self._runner.store.derived_of(task) / query.view_name
         for _ in range(_TRIES):
-            page = await self._read_page(result, query, view, offset, limit)
-            if page is not None:
-                return page
+            page = partial(_render, render, result, query, view, offset, limit)
+            rendered = await self._in_thread(page)
+            if rendered is not None:
+                return rendered
             await self._make(task, view, aggregation.make_view, result, query, view, self._memory)
         raise BusyError("views of this result are dropped before they can be used")
 
-    async def _read_page(self, *args: Any) -> Page | None:
-        """A page is a few reads: in a worker it would wait for a segment of somebody else."""
-        if self._pages >= _PAGES:
-            raise BusyError("too many pages are being read")
-        self._pages += 1
-        try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._page_threads, aggregation.read_page, *args)
-        finally:
-            self._pages -= 1
-
-    async def summary(self, task: Task) -> bytes:
-        """The summary as JSON. Raises `BusyError`."""
+    async def summary(self, task: Task, render: Callable[[bytes], R]) -> R:
+        """What ``render``, in a thread, makes of the summary in JSON. Raises `BusyError`."""
         path = self._runner.store.derived_of(task) / "summary.json"
         if not path.exists():
             result = self._runner.store.result_of(task)
             await self._make(
                 task, path, aggregation.make_summary, result, path, self._memory, task.seed
             )
-        return await asyncio.to_thread(path.read_bytes)
+        return await self._in_thread(lambda: render(path.read_bytes()))
 
     async def parquet(self, task: Task) -> Path:
         """The result as a file of Parquet. Raises `BusyError` and `ParquetError`."""
@@ -109,6 +107,16 @@ class ResultReader:
             if not piece:
                 return
             yield piece
+
+    async def _in_thread(self, function: Callable[[], R]) -> R:
+        """A page is a few reads: in a worker it would wait for a segment of somebody else."""
+        if self._pages >= _PAGES:
+            raise BusyError("too many pages are being read")
+        self._pages += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._page_threads, function)
+        finally:
+            self._pages -= 1
 
     async def _make(
         self, task: Task, target: Path, function: Callable[..., Any], *args: Any
@@ -142,3 +150,9 @@ class ResultReader:
     async def _call(self, task: Task, function: Callable[..., Any], *args: Any) -> Any:
         # A turn of its own: who reads results waits for those who read, not for an aggregation.
         return await self._runner.call(("rows", task.id), function, *args)
+
+
+def _render(render: Callable[[Page], R], *page: Any) -> R | None:
+    """None where there is no view."""
+    found = aggregation.read_page(*page)
+    return None if found is None else render(found)

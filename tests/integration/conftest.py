@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlencode
@@ -279,18 +280,23 @@ def leftovers(data_dir: Path) -> list[str]:
     found = [path for path in data_dir.iterdir() if path.name not in _FRAME]
     found += (data_dir / "trash").iterdir()
     for folder in (data_dir / "tasks").iterdir():
-        try:
-            state = json.loads((folder / "task.json").read_bytes())["state"]
-        except FileNotFoundError:
-            state = None
-        expected = {"task.json", "result.csv"} if state == "SUCCESS" else {"task.json"}
-        names = {path.name for path in folder.iterdir()}
-        if state == "SUCCESS":
-            found += folder.glob("derived/*.tmp")
-            names.discard("derived")
-        if state not in ENDED or names != expected:
-            found.append(folder)
+        with suppress(FileNotFoundError):  # it is just going
+            found += _leftovers_of(folder)
     return sorted(str(path.relative_to(data_dir)) for path in found)
+
+
+def _leftovers_of(folder: Path) -> list[Path]:
+    names = {path.name for path in folder.iterdir()}
+    if "task.json" not in names:
+        return [folder]
+    state = json.loads((folder / "task.json").read_bytes())["state"]
+    expected = {"task.json"}
+    if state == "SUCCESS":
+        expected.add("result.csv")
+        names.discard("derived")
+    if state not in ENDED or names != expected:
+        return [folder]
+    return list(folder.glob("derived/*.tmp"))
 
 
 def request(

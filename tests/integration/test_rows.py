@@ -313,7 +313,6 @@ async def test_a_task_that_is_removed_meanwhile(service: Service, gate: Gate) ->
     gate.open()
     path = await task_of(service, EXAMPLE)
     gate.close()
-    gate.let(1)  # the page that finds no view
     asked = asyncio.create_task(refused(service, f"{path}/rows", sort="plays"))
     summary = asyncio.create_task(refused(service, f"{path}/summary"))
     await gate.arrived.wait()
