@@ -23,8 +23,10 @@ help: ## List the commands
 run: $(VENV)/.run ## Start the service on port 8000, with its data in ./data
 	@exec $(BIN)/plays-service serve $(ARGS)
 
+# One more than there are cores: many tests wait for real processes.
+PROCESSES := $(shell expr $$(nproc 2>/dev/null || echo 1) + 1)
 test: $(VENV)/.test ## Run the whole test suite
-	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=$(PROCESSES) --dist=worksteal $(ARGS)
 
 coverage: $(VENV)/.test ## Run it more slowly, and report how much of the code it reaches
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --cov --cov-report=term $(ARGS)

@@ -69,6 +69,7 @@ class Crew:
     ) -> None:
         self.processes = processes
         self.is_lost = False
+        self.is_fresh = True  #: has had no call yet
         self._seconds = limits.seconds if processes == 1 else None
         self._pid: int | None = None
         # Once this process has an event loop and threads, never by forking it.
@@ -91,6 +92,7 @@ class Crew:
 
     async def run(self, function: Callable[..., R], *args: Any) -> R:
         """The result of ``function(*args)``. Raises what that raises, and `WorkerLostError`."""
+        self.is_fresh = False
         try:
             call = self._executor.submit(function, *args)
         except BrokenProcessPool:

@@ -83,8 +83,15 @@ class WorkerPool:
         lost = 0
         while True:
             crew = await self._free_crew()
+            was_fresh = crew.is_fresh
             try:
                 return await crew.run(function, *args)
+            except MemoryError:
+                # What earlier calls have left in the process counts, too: a fresh one has more.
+                crew.kill()
+                self._replace(crew)
+                if was_fresh:
+                    raise
             except WorkerLostError as error:
                 lost += error.begun
                 self._replace(crew)

@@ -75,8 +75,9 @@ def test_an_old_output_is_replaced(example: Path, out: Path) -> None:
 
 
 def test_segments_give_the_same_bytes(example: Path, out: Path) -> None:
+    example.write_bytes(EXAMPLE + b"\n" * 20_000)
     words = command("aggregate", example, "-o", out)
-    code, _, _ = run(*words, PLAYS_SEGMENT_SIZE="30", PLAYS_WORKERS="2")
+    code, _, _ = run(*words, PLAYS_SEGMENT_SIZE="4KiB", PLAYS_WORKERS="2")
     assert (code, out.read_bytes()) == (0, EXAMPLE_RESULT)
     assert list(out.parent.iterdir()) == [out]
 

@@ -84,7 +84,8 @@ async def test_a_file_that_is_tried_again_leaves_nothing_of_the_task_before(visi
     await expect(card.locator(".badge")).to_have_text("Failed")
     with worker_stands_still(visit.server):
         await card.get_by_role("button", name="Skip bad records: bad.csv").click()
-        await expect(card).to_contain_text("waiting for a worker")
+        await expect(card).to_have_attribute("data-phase", "working")
+        await expect(card).not_to_contain_text("left")
     await expect(card).to_contain_text("1 skipped")
     await visit.page.reload()
     await expect(visit.page.locator(".badge")).to_have_text(["Done"])

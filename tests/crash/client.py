@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -71,7 +72,7 @@ class Client:
         async with self._http.post(
             f"{self.url}/process_csv",
             params=upload.query,
-            data=upload.body,
+            data=io.BytesIO(upload.body),
             headers={"Content-Type": "text/csv"},
         ) as answer:
             if answer.status == 503:

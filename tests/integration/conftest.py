@@ -37,8 +37,6 @@ _FOR_ALL_EXECUTORS: Final = frozenset(
         "test_packed",
         "test_process_csv",
         "test_result",
-        "test_result_forms",
-        "test_rows",
         "test_tasks",
     }
 )

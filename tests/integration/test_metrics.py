@@ -215,7 +215,7 @@ async def test_the_dashboard_shows_metrics_that_there_are(service: Service) -> N
 async def test_the_alerts_are_of_metrics_that_there_are(service: Service) -> None:
     groups = yaml.safe_load((DOCS / "alerts.yml").read_text(encoding="utf-8"))["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
-    assert len({rule["alert"] for rule in rules}) == len(rules) == 7
+    assert len({rule["alert"] for rule in rules}) == len(rules) == 8
     for rule in rules:
         assert {"summary", "description"} == set(rule["annotations"])
     assert _names_in([rule["expr"] for rule in rules]) <= await names_of(service)

@@ -309,10 +309,10 @@ async def test_a_result_that_cannot_be_opened_at_last_is_answered_as_json(
     await service.result(task_id)
     opened = Path.open
 
-    def refuse(path: Path, *args: Any) -> Any:
+    def refuse(path: Path, *args: Any, **options: Any) -> Any:
         if path.name == "result.csv":
             raise OSError(number, os.strerror(number))
-        return opened(path, *args)
+        return opened(path, *args, **options)
 
     monkeypatch.setattr(Path, "open", refuse)
     for headers in ({"Range": "bytes=0-4"}, {"Range": "bytes=0-4", "If-Range": '"other"'}):
