@@ -38,7 +38,7 @@ SANITIZED_TESTS := $(addprefix tests/unit/test_,kernel.py \
     $(if $(SANITIZE_TINY),,csv_contract.py csv_property.py csv_splits.py groupfile.py kernel_rows.py \
     result_summary.py views.py))
 sanitize: $(VENV)/.test ## Run the aggregation's tests with AddressSanitizer and UBSan (SANITIZE_TINY=1: tiny limits)
-	@rm -rf $(SANITIZED) && mkdir -p $(SANITIZED)/source && cp -r tests pyproject.toml $(SANITIZED)
+	@rm -rf $(SANITIZED) && mkdir -p $(SANITIZED)/source && cp -r tests benchmarks pyproject.toml $(SANITIZED)
 	@cp -r plays_service setup.py setup.cfg pyproject.toml README.md LICENSE $(SANITIZED)/source
 	@PLAYS_KERNEL_SANITIZE=1 PLAYS_KERNEL_TINY=$(SANITIZE_TINY) $(PIP) install --no-deps \
 	    --target $(SANITIZED) --upgrade $(SANITIZED)/source
