@@ -146,6 +146,7 @@ def plan_result(runs: Sequence[Path], result: Path, size: int) -> list[tuple[ran
     result.touch()
     with result.open("r+b") as file:  # not made empty: another worker may have planned it, too
         file.write(RESULT_HEADER)
+        file.truncate(offset)  # nor may what was there before stick out behind it
         if offset > start:
             _reserve(file.fileno(), start, offset - start)
     return plan

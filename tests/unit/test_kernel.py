@@ -477,6 +477,20 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["input.csv"]
 
 
+def test_a_plan_keeps_what_is_written_and_nothing_behind_it(tmp_path: Path) -> None:
+    """Two workers may plan the same result; an older and longer file may be there, too."""
+    run = Run(tmp_path, EXAMPLE)
+    segment = Segment(run.source.dialect.data_start, len(EXAMPLE))
+    partial, out, result = (tmp_path / name for name in ("one.partial", "one.run", "result"))
+    native.aggregate_segment(run.source, segment, partial, 1, 1 << 20)
+    native.merge_partitions([partial], range(512), out, 1, 1 << 20)
+    result.write_bytes(b"x" * 1000)
+    for ranges, offset in native.plan_result([out], result, 1 << 20):
+        native.write_ranges([out], ranges, result, offset)
+    native.plan_result([out], result, 1 << 20)
+    assert result.read_bytes() == EXAMPLE_RESULT
+
+
 def test_any_damage_to_a_partial_is_an_error_or_harmless(tmp_path: Path) -> None:
     run = Run(tmp_path, EXAMPLE)
     segment = Segment(run.source.dialect.data_start, len(EXAMPLE))
