@@ -44,7 +44,7 @@ def write_parquet(result: Path, target: Path) -> None:
 
 def _write(result: Path, target: Path, plays: Any) -> None:
     import pyarrow as pa  # noqa: PLC0415 -- an extra
-    from pyarrow import parquet  # noqa: PLC0415
+    from pyarrow import parquet  # noqa: PLC0415 -- an extra
 
     schema = pa.schema({"song": pa.string(), "date": pa.date32(), "plays": plays})
     with parquet.ParquetWriter(target, schema, compression="zstd") as writer:
