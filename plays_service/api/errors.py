@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler
 from plays_service.api.requests import method_of, route_of
 from plays_service.tasks import TOO_MANY_OPEN, QuotaError, disk_problem
 
-__all__ = ["ApiError", "errors_as_json", "no_room"]
+__all__ = ["ApiError", "errors_as_json", "gone", "no_room"]
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +31,14 @@ class ApiError(Exception):
         self.status = status
         self.message = message
         self.headers = headers
+
+
+def gone() -> ApiError:
+    """The answer where the task is known, and the file of its result is not there any more."""
+    return ApiError(
+        404,
+        "The result is gone from the server: it was deleted, or has expired; upload the file again",
+    )
 
 
 def no_room(error: OSError) -> ApiError:

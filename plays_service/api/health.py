@@ -9,7 +9,7 @@ from plays_service.aggregation import engine_name
 from plays_service.api.context import RUNNER, SETTINGS, STOPPING, UPLOADS
 from plays_service.api.errors import ApiError, no_room
 
-__all__ = ["check_ready", "get_health", "get_ready", "no_room", "refuse_uploads"]
+__all__ = ["check_ready", "get_health", "get_ready", "refuse_uploads"]
 
 
 async def get_health(_request: web.Request) -> web.Response:

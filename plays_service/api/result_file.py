@@ -22,7 +22,7 @@ from plays_service.api.compression import (
     send_compressed,
     send_pieces,
 )
-from plays_service.api.errors import ApiError
+from plays_service.api.errors import ApiError, gone
 from plays_service.api.forms import PACKED_CSV, PARQUET, Form
 
 __all__ = ["file_response", "stream_response"]
@@ -65,7 +65,7 @@ async def file_response(
             answer = _FileResponse(path, headers=headers)
         await answer.prepare(request)  # here, where what goes wrong is answered
     except FileNotFoundError:
-        raise ApiError(404, "The result is gone from the server; upload the file again") from None
+        raise gone() from None
     return answer
 
 

@@ -24,8 +24,7 @@ from plays_service.aggregation import (
 )
 from plays_service.api.compression import WORTH_PACKING, coding_of, compress
 from plays_service.api.context import READER, task_of
-from plays_service.api.errors import ApiError
-from plays_service.api.health import no_room
+from plays_service.api.errors import ApiError, gone, no_room
 from plays_service.tasks import BusyError, State, Task, WorkerDiedError
 
 __all__ = ["get_rows", "get_summary", "reading"]
@@ -77,7 +76,7 @@ async def reading() -> AsyncIterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise ApiError(404, "The result is gone from the server; upload the file again") from None
+        raise gone() from None
     except BusyError:
         raise ApiError(
             503,

@@ -9,8 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from plays_service.api.context import RUNNER, task_of
-from plays_service.api.errors import ApiError
-from plays_service.api.health import no_room
+from plays_service.api.errors import ApiError, no_room
 from plays_service.tasks import State, Task, TaskRunner
 
 __all__ = ["delete_task", "described", "get_task"]

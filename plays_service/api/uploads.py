@@ -14,8 +14,8 @@ from plays_service.aggregation import EncodingError, Transcoder
 from plays_service.aggregation.unpack import PACKINGS, PackingError, Unpacker
 from plays_service.api.access import check_access
 from plays_service.api.context import OWNER, RUNNER, SETTINGS, UPLOADS
-from plays_service.api.errors import ApiError
-from plays_service.api.health import no_room, refuse_uploads
+from plays_service.api.errors import ApiError, no_room
+from plays_service.api.health import refuse_uploads
 from plays_service.api.multipart import (
     MultipartError,
     MultipartReader,
