@@ -14,7 +14,7 @@ from typing import Final
 
 from plays_service.aggregation.engine import build_view, summarize
 from plays_service.aggregation.parquet import write_parquet
-from plays_service.aggregation.publish import appearing
+from plays_service.aggregation.publish import appearing, clear_half_made
 from plays_service.aggregation.row_query import RowQuery
 from plays_service.aggregation.view_file import ViewFile
 
@@ -54,8 +54,7 @@ def make_parquet(result: Path, target: Path) -> None:
 def _begin(target: Path) -> None:
     """Make the folder, and clear what a worker that died has left of the same file."""
     target.parent.mkdir(exist_ok=True)
-    for half_made in target.parent.glob(f"{target.name}.*.tmp"):
-        half_made.unlink(missing_ok=True)
+    clear_half_made(target)
 
 
 def _make_room(folder: Path, size: int) -> None:

@@ -6,12 +6,22 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from plays_service.aggregation.steps import Step, reached
 
-__all__ = ["appearing", "publish", "publish_once", "sync_folder", "temporary_for"]
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = [
+    "appearing",
+    "clear_half_made",
+    "publish",
+    "publish_once",
+    "sync_folder",
+    "temporary_for",
+]
 
 
 def temporary_for(path: Path) -> Path:
@@ -24,13 +34,51 @@ def temporary_for(path: Path) -> Path:
 
 @contextmanager
 def appearing(path: Path) -> Iterator[Path]:
-    """A name beside ``path`` for a file that becomes it when the ``with`` block ends well."""
-    temporary = temporary_for(path)
+    """A name beside ``path`` for a file that becomes it when the ``with`` block ends well.
+
+    The file is there, empty, and is to be written, not replaced: it is locked as long as its
+    writer lives.
+    """
+    temporary, lock = _make_locked(path)
     try:
         yield temporary
         temporary.replace(path)
     finally:
+        os.close(lock)
         temporary.unlink(missing_ok=True)
+
+
+def clear_half_made(path: Path) -> None:
+    """Delete what processes that died have left of a file that was `appearing`.
+
+    Others may be making the same file at this moment, on any machine.
+    """
+    for half_made in path.parent.glob(f"{path.name}.*.tmp"):
+        with suppress(FileNotFoundError):
+            lock = os.open(half_made, os.O_RDWR)
+            try:
+                if _try_lock(lock):
+                    half_made.unlink()
+            finally:
+                os.close(lock)
+
+
+def _make_locked(path: Path) -> tuple[Path, int]:
+    while True:
+        temporary = temporary_for(path)
+        lock = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o666)
+        if _try_lock(lock) and os.fstat(lock).st_nlink:
+            return temporary, lock
+        os.close(lock)  # somebody took it for left behind before it was locked
+
+
+def _try_lock(file: int) -> bool:
+    if sys.platform == "win32":
+        return True
+    with suppress(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 def publish(temporary: Path, path: Path, *, fsync: bool) -> None:

@@ -22,6 +22,7 @@ from plays_service.aggregation import (
     make_view,
     read_page,
 )
+from plays_service.aggregation.publish import appearing
 from plays_service.aggregation.result_rows import ResultRow, date_text, read_rows
 from plays_service.aggregation.rows import RESULT_HEADER, format_row
 from plays_service.aggregation.view_file import ViewFile
@@ -233,6 +234,19 @@ def test_what_a_dead_worker_left_is_cleared(tmp_path: Path) -> None:
     view.with_name(f"{view.name}.0123abcd.tmp").write_bytes(b"half")
     make_view(result, RowQuery(), view, 1 << 20)
     assert list(view.parent.iterdir()) == [view]
+
+
+def test_what_another_is_making_at_this_moment_stays(tmp_path: Path) -> None:
+    """Two services may have the same view made, by workers on two machines."""
+    result = result_of([(b"a", 2020_01_01, 1)], tmp_path)
+    view = tmp_path / "derived" / RowQuery().view_name
+    view.parent.mkdir()
+    with appearing(view) as temporary:
+        make_view(result, RowQuery(), view, 1 << 20)
+        made = view.read_bytes()
+        temporary.write_bytes(made)
+    assert list(view.parent.iterdir()) == [view]
+    assert view.read_bytes() == made
 
 
 def test_queries_that_mean_the_same_share_a_view() -> None:
