@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,6 +39,7 @@ class Replicas:
 
     def __init__(self, data_dir: Path) -> None:
         self.id = uuid4().hex
+        self.taken: deque[UUID] = deque()  #: tasks that dead replicas had, to be run by this one
         self._folder = data_dir / "replicas"
         self._mine = self._folder / self.id
         self._lock: int | None = None
@@ -45,9 +47,11 @@ class Replicas:
     def open(self) -> None:
         """Become a replica that others see alive. Raises `OSError`."""
         self._folder.mkdir(exist_ok=True)
-        self._lock = _open(self._lock_of(self._mine))
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self._mine.mkdir()  # not before it is locked: it would seem dead
+        with self.alone():  # nobody looks at a lock that is not locked yet
+            self._clear_locks()
+            self._lock = _open(self._lock_of(self._mine))
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            self._mine.mkdir()
 
     def close(self) -> None:
         """Be one no more; what tasks this one still has, others take over."""
@@ -55,7 +59,7 @@ class Replicas:
             return
         with suppress(OSError):
             self._mine.rmdir()  # as long as it holds a task, it stays
-            self._lock_of(self._mine).unlink()
+            self._lock_of(self._mine).unlink(missing_ok=True)
         os.close(self._lock)
         self._lock = None
 
@@ -69,7 +73,7 @@ class Replicas:
 
     def claimed(self) -> set[str]:
         """The ids of all tasks that any replica has, dead or alive."""
-        return {path.name for folder in self._folders() for path in folder.iterdir()}
+        return {path.name for folder in self._folders() for path in _files_in(folder)}
 
     def note(self, task_id: UUID, fields: Mapping[str, Any]) -> None:
         """Let others know how far a task of this replica is."""
@@ -97,19 +101,20 @@ class Replicas:
         asked = [path for path in self._mine.iterdir() if path.suffix == _CANCEL]
         for path in asked:
             path.unlink()
-        return [UUID(path.stem) for path in asked]
+        return [task_id for path in asked if (task_id := _task_of(path)) is not None]
 
-    def take_over(self) -> list[UUID]:
-        """Take the tasks of all replicas that are dead; their ids."""
-        taken: list[UUID] = []
+    def take_over(self) -> None:
+        """Have the tasks of all replicas that are dead, and add them to `taken`.
+
+        Raises `OSError`: what has been taken by then is among `taken`.
+        """
         for folder in self._folders():
             if folder != self._mine and (lock := try_lock(self._lock_of(folder))) is not None:
                 try:
                     with self.alone():
-                        taken += self._take(folder)
+                        self._take(folder)
                 finally:
                     os.close(lock)
-        return taken
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -121,13 +126,24 @@ class Replicas:
         finally:
             os.close(lock)
 
-    def _take(self, folder: Path) -> Iterator[UUID]:
-        for path in folder.iterdir():
-            path.rename(self._mine / path.name)
-            if path.suffix != _CANCEL:
-                yield UUID(path.name)
-        folder.rmdir()
-        self._lock_of(folder).unlink()
+    def _take(self, folder: Path) -> None:
+        for path in _files_in(folder):
+            task_id = _task_of(path)
+            if task_id is not None:
+                path.rename(self._mine / path.name)
+                if path.suffix != _CANCEL:
+                    self.taken.append(task_id)
+        with suppress(OSError):  # there is something else in it, which the file system has left
+            folder.rmdir()
+        if not folder.exists():
+            self._lock_of(folder).unlink(missing_ok=True)
+
+    def _clear_locks(self) -> None:
+        """Delete the locks of replicas that died between deleting their folder and their lock."""
+        for path in self._folder.glob("*.lock"):
+            if not path.with_suffix("").exists() and (lock := try_lock(path)) is not None:
+                path.unlink(missing_ok=True)
+                os.close(lock)
 
     def _folders(self) -> list[Path]:
         return [path for path in self._folder.iterdir() if path.is_dir()]
@@ -135,6 +151,21 @@ class Replicas:
     @staticmethod
     def _lock_of(folder: Path) -> Path:
         return folder.with_suffix(".lock")
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """None where another replica has just removed the folder."""
+    with suppress(FileNotFoundError):
+        return list(folder.iterdir())
+    return []
+
+
+def _task_of(path: Path) -> UUID | None:
+    """The task that a file is about; None where it is none of ours: NFS has names of its own."""
+    try:
+        return UUID(path.name.removesuffix(_CANCEL))
+    except ValueError:
+        return None
 
 
 def try_lock(path: Path) -> int | None:

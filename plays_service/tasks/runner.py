@@ -455,7 +455,12 @@ class TaskRunner:
         """Remove what has expired, again and again."""
         ttl = self._settings.result_ttl
         while True:
-            for task in await self._expired(ttl):
+            try:
+                expired = await self._expired(ttl)
+            except OSError as error:
+                _log.error("cannot look for expired tasks, will try again: %s", error)
+                expired = []
+            for task in expired:
                 try:
                     await self.remove(task)
                 except OSError as error:

@@ -113,18 +113,20 @@ class Sharing:
                 for task in tuple(self._seen.values()):
                     if not task.has_ended:
                         await self._refresh(task)
-            except OSError as error:
-                _log.error("cannot look at the other replicas, will try again: %s", error)
+            except Exception as error:  # whatever it is: who looks no more takes over no more
+                _log.error("cannot look at the other replicas, will try again", exc_info=error)
             await asyncio.sleep(_LOOK_AGAIN)
 
     async def _take_over(self) -> None:
-        store = self._runner.store
-        taken = await asyncio.to_thread(
-            lambda: [(task, store.size_of(task)) for task in store.take_over()]
-        )
-        for task, size in taken:
+        while (taken := await asyncio.to_thread(self._next_taken)) is not None:
+            task, size = taken
             _log.info("task %s is taken over from a replica that is gone", task.id)
             self._runner.resume(task, size)
+
+    def _next_taken(self) -> tuple[Task, int] | None:
+        store = self._runner.store
+        task = store.take_over()
+        return None if task is None else (task, store.size_of(task))
 
     async def _obey(self) -> None:
         for task_id in await asyncio.to_thread(self._replicas.cancellations):

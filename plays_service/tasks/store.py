@@ -55,6 +55,8 @@ _SHARE_AGAIN: Final = 0.1
 #: What a folder without a state, and a file among the folders, are met with; any other `OSError` is
 #: the disk's, and keeps the service from starting: the task may be there.
 _NO_TASK: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+#: What a file is met with that is no state.
+_NO_STATE: Final = (ValueError, KeyError, TypeError, AttributeError)
 
 _log = logging.getLogger(__name__)
 
@@ -246,28 +248,38 @@ class TaskStore:
         if self.replicas is not None:
             with self.replicas.alone():
                 yield from self._adopt()
-            yield from self.take_over()
+            while (task := self.take_over()) is not None:
+                yield task
             return
         for folder in self._tasks.iterdir():
             if (task := self._load(folder)) is not None:
                 yield task
 
-    def take_over(self) -> Iterator[Task]:
-        """The tasks of replicas that are dead: this one's from now on, and to be run by it."""
+    def take_over(self) -> Task | None:
+        """A task that a dead replica had: this one's from now on, and to be run by it.
+
+        Raises `OSError`; the next call goes on where this one failed.
+        """
         assert self.replicas is not None
-        for task_id in self.replicas.take_over():
-            folder = self._tasks / str(task_id)
+        taken = self.replicas.taken
+        if not taken:
+            self.replicas.take_over()
+        while taken:
+            taken.rotate(-1)  # where this one cannot be read now, another is tried before it
+            folder = self._tasks / str(taken[-1])
             task = self._load(folder) if folder.exists() else None
+            task_id = taken.pop()
             if task is None:
                 self.replicas.release(task_id)
             elif not task.has_ended:
-                yield task
+                return task
+        return None
 
     def read(self, task_id: UUID) -> Task | None:
-        """The task as it is on disk; None where there is none."""
+        """The task as it is on disk; None where there is none, or what is there is none."""
         try:
             return self._read(self._tasks / str(task_id))
-        except FileNotFoundError:
+        except (*_NO_TASK, *_NO_STATE):
             return None
 
     def survey(self) -> Iterator[tuple[UUID, float, int]]:
@@ -301,7 +313,7 @@ class TaskStore:
             task = self._read(folder)
             if folder != self.folder(task):
                 raise ValueError("the folder has another name than the task")
-        except (*_NO_TASK, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (*_NO_TASK, *_NO_STATE) as error:
             self._set_aside.mkdir(exist_ok=True)
             target = self._set_aside / f"{folder.name}.{uuid4().hex[:8]}"
             folder.rename(target)
