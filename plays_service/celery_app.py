@@ -16,20 +16,61 @@ from typing import Any, Final
 
 from celery.exceptions import Reject
 from celery.signals import setup_logging, worker_process_init
+from celery.worker.request import Request
+from kombu.exceptions import OperationalError
 
 from plays_service.aggregation import CallWire
+from plays_service.logs import configure_logging
 from plays_service.settings import Settings
 from plays_service.tasks.celery_broker import DELIVERIES, RUN_CALLS, TRIES, make_celery
 from plays_service.tasks.worker import limit_worker
 
-__all__ = ["app"]
+__all__ = ["SpentProcess", "app"]
 
-#: They show what tasks give back, in which there may be values of a client's file.
+#: They show what calls are given and give back, in which there may be what a client has sent.
 _QUOTING_LOGS: Final = ("celery.app.trace", "celery.worker.strategy")
 
 _settings: Final = Settings.load(os.environ)
-_wire: Final = CallWire(_settings.data_dir.absolute())
 app: Final = make_celery(_settings)
+
+
+class SpentProcess(SystemExit):
+    """Ends a process in which earlier calls have left too little memory for this one.
+
+    What they leave is above all what a library loads when it is first used.
+    """
+
+
+class _Request(Request):  # type: ignore[misc]  # it has no types
+    """A message, in the worker's main process, until it is answered."""
+
+    def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:
+        """Answer, or give back, what a process could not: Celery would only acknowledge it."""
+        error = exc_info.exception
+        error = getattr(error, "exc", error)  # which Celery may have wrapped, with its traceback
+        if isinstance(error, SpentProcess):
+            self.task.backend.mark_as_failure(self.id, error, request=self._context)
+            self.acknowledge()
+        elif isinstance(error, OperationalError):  # the answer has not reached the broker
+            self.reject(requeue=True)
+        else:
+            super().on_failure(exc_info, *args, **kwargs)
+
+
+class _Process:
+    """Runs calls; one that is fresh has run none."""
+
+    def __init__(self, wire: CallWire) -> None:
+        self._wire = wire
+        self._is_fresh = True
+
+    def run(self, calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The outcomes. Raises `SpentProcess`."""
+        outcomes = [self._wire.run(call) for call in calls]
+        if not self._is_fresh and any("MemoryError" in one.get("error", ()) for one in outcomes):
+            raise SpentProcess
+        self._is_fresh = False
+        return outcomes
 
 
 def _run_calls(task: Any, calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -37,7 +78,7 @@ def _run_calls(task: Any, calls: Sequence[Mapping[str, Any]]) -> list[dict[str, 
     deliveries, tries = (task.request.get(name) for name in (DELIVERIES, TRIES))
     if deliveries and tries and deliveries >= tries:
         raise Reject(f"delivered {deliveries} times without an answer", requeue=False)
-    return [_wire.run(call) for call in calls]
+    return _process.run(calls)
 
 
 def _limit_process(**_: Any) -> None:
@@ -45,12 +86,20 @@ def _limit_process(**_: Any) -> None:
 
 
 def _set_up_logging(**_: Any) -> None:
-    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=_settings.log_level.upper(), format=form)
+    configure_logging(_settings.log_level, _settings.log_format)
     for name in _QUOTING_LOGS:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.WARNING)
+        logger.addFilter(_message_alone)
 
 
-app.task(_run_calls, name=RUN_CALLS, bind=True)
+def _message_alone(record: logging.LogRecord) -> bool:
+    """A filter that lets everything pass, but without the fields that its message does not show."""
+    record.msg, record.args = record.getMessage(), ()
+    return True
+
+
+_process: Final = _Process(CallWire(_settings.data_dir.absolute()))
+app.task(_run_calls, name=RUN_CALLS, bind=True, Request=_Request)
 worker_process_init.connect(_limit_process)
 setup_logging.connect(_set_up_logging)

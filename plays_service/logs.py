@@ -13,11 +13,9 @@ import re
 import time
 import traceback
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final
-
-from plays_service.api import REQUEST_ID
-from plays_service.tasks import CURRENT_TASK
 
 __all__ = ["configure_logging", "log_loop_error"]
 
@@ -31,11 +29,13 @@ _encode: Final = json.JSONEncoder(default=str).encode
 _REPR: Final = re.compile(r"[(<]")
 
 
-def configure_logging(level: str, format_: str) -> None:
-    """Log to stderr, from that level on, as ``text`` or ``json``."""
+def configure_logging(level: str, format_: str, **ids: ContextVar[Any]) -> None:
+    """Log to stderr, from that level on, as ``text`` or ``json``.
+
+    Each line tells those of the ``ids`` that are set where it is written: whom it is about.
+    """
     handler = logging.StreamHandler()
-    handler.addFilter(_add_ids)
-    handler.setFormatter(_JsonFormatter() if format_ == "json" else _TextFormatter())
+    handler.setFormatter(_JsonFormatter(ids) if format_ == "json" else _TextFormatter(ids))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
@@ -68,29 +68,31 @@ class _Seldom:
 _no_accept: Final = _Seldom(10.0)
 
 
-def _add_ids(record: logging.LogRecord) -> bool:
-    """A filter that lets everything pass, and notes whom it is about."""
-    vars(record).update(request_id=REQUEST_ID.get(), task_id=CURRENT_TASK.get())
-    return True
+class _Formatter(logging.Formatter):
+    """Knows whom a line is about."""
+
+    def __init__(self, ids: Mapping[str, ContextVar[Any]]) -> None:
+        super().__init__()
+        self._ids = ids
+
+    def ids(self) -> dict[str, str]:
+        """The ids that are set, by their names."""
+        ids = {name: one.get(None) for name, one in self._ids.items()}
+        return {name: str(value) for name, value in ids.items() if value is not None}
 
 
-def _ids_of(record: logging.LogRecord) -> dict[str, str]:
-    ids = {name: getattr(record, name, None) for name in ("request_id", "task_id")}
-    return {name: str(value) for name, value in ids.items() if value is not None}
-
-
-class _TextFormatter(logging.Formatter):
+class _TextFormatter(_Formatter):
     """``2020-01-01 12:00:00,000 INFO logger: message [request_id=… task_id=…]``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        ids = " ".join(f"{name}={value}" for name, value in _ids_of(record).items())
+        ids = " ".join(f"{name}={value}" for name, value in self.ids().items())
         line = f"{self.formatTime(record)} {record.levelname} {record.name}: "
         line += _escape(record.getMessage()) + (f" [{ids}]" if ids else "")
         frames = _trace(record)  # indented: nothing that follows can pass for a line of its own
         return "\n    ".join((line, *map(_escape, frames)))
 
 
-class _JsonFormatter(logging.Formatter):
+class _JsonFormatter(_Formatter):
     """An object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -99,7 +101,7 @@ class _JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
-            **_ids_of(record),
+            **self.ids(),
         }
         if isinstance(record.args, Mapping):
             fields |= record.args

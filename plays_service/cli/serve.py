@@ -24,15 +24,18 @@ def serve(**flags: str | None) -> None:
     import asyncio
 
     from plays_service.aggregation import EngineError
+    from plays_service.api import REQUEST_ID
     from plays_service.app import AddressError
     from plays_service.app import serve as serve_app
     from plays_service.logs import configure_logging
-    from plays_service.tasks import DataFolderError
+    from plays_service.tasks import CURRENT_TASK, DataFolderError
     from plays_service.tls import TlsError
     from plays_service.tokens import TokensError
 
     settings = load_settings(flags)
-    configure_logging(settings.log_level, settings.log_format)
+    configure_logging(
+        settings.log_level, settings.log_format, request_id=REQUEST_ID, task_id=CURRENT_TASK
+    )
     try:
         asyncio.run(serve_app(settings))
     except (AddressError, DataFolderError, EngineError, TlsError, TokensError) as error:

@@ -15,7 +15,14 @@ __all__ = ["worker"]
 
 @click.command()
 @settings_options(
-    "data_dir", "workers", "worker_memory", "segment_timeout", "engine", "broker_url", "log_level"
+    "data_dir",
+    "workers",
+    "worker_memory",
+    "segment_timeout",
+    "engine",
+    "broker_url",
+    "log_level",
+    "log_format",
 )
 def worker(**flags: str | None) -> None:
     """Start a Celery worker for services with PLAYS_EXECUTOR=celery, on any machine.

@@ -12,10 +12,22 @@ from typing import Any, Final
 
 from celery import Celery
 from kombu import Exchange, Queue
+from kombu.exceptions import OperationalError
 
 from plays_service.settings import Settings
 
-__all__ = ["DELIVERIES", "HEARTBEAT", "PARKED", "PARKED_CALLS", "RUN_CALLS", "TRIES", "make_celery"]
+__all__ = [
+    "DELIVERIES",
+    "HEARTBEAT",
+    "PARKED",
+    "PARKED_CALLS",
+    "RUN_CALLS",
+    "SILENCE",
+    "SPENT",
+    "TRIES",
+    "connection_errors",
+    "make_celery",
+]
 
 #: The one task of the workers: runs a list of calls.
 RUN_CALLS: Final = "plays.run_calls"
@@ -23,6 +35,8 @@ RUN_CALLS: Final = "plays.run_calls"
 DELIVERIES: Final = "x-delivery-count"
 #: Header that says how many there may be.
 TRIES: Final = "plays-tries"
+#: Name of the worker's error where earlier calls have left too little memory for this one.
+SPENT: Final = "SpentProcess"
 
 #: Where the broker sends calls that no worker survives.
 PARKED: Final = Exchange("plays.parked", type="fanout")
@@ -37,6 +51,8 @@ _MOST_DELIVERIES: Final = 20
 _LONGEST_CALL: Final = 24 * 3600 * 1000
 #: Seconds after which a silent connection is taken for dead.
 HEARTBEAT: Final = 10
+#: Seconds after which a broker that is asked is taken for dead.
+SILENCE: Final = 20.0
 
 
 def make_celery(settings: Settings, **transport_options: Any) -> Celery:
@@ -79,3 +95,9 @@ def make_celery(settings: Settings, **transport_options: Any) -> Celery:
         broker_transport_options={"confirm_publish": True} | transport_options,
     )
     return app
+
+
+def connection_errors(app: Celery) -> tuple[type[Exception], ...]:
+    """What talking to the broker may raise for no fault of what is said."""
+    connection = app.connection_for_read()
+    return (OperationalError, *connection.connection_errors, *connection.channel_errors)

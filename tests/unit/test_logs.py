@@ -59,7 +59,7 @@ def test_a_line_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
 def test_lines_name_the_request_and_the_task(
     capsys: pytest.CaptureFixture[str], format_: str
 ) -> None:
-    configure_logging("info", format_)
+    configure_logging("info", format_, request_id=REQUEST_ID, task_id=CURRENT_TASK)
     task_id = uuid4()
 
     async def handle() -> None:

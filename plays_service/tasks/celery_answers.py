@@ -1,0 +1,166 @@
+"""Answers of workers elsewhere: one thread takes them from a queue of this process.
+
+Celery's own client is not used for that: it waits in threads, and does not survive a broker that
+starts anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from celery import Celery
+from kombu import Connection, Consumer, Message, Queue
+
+from plays_service.aggregation import CallError
+from plays_service.tasks.celery_broker import HEARTBEAT, PARKED, PARKED_CALLS, SILENCE, SPENT
+from plays_service.tasks.celery_calls import Calls, Link, LostError, SpentError
+from plays_service.tasks.celery_sender import Sender
+
+if TYPE_CHECKING:
+    from kombu.transport.base import StdChannel as Channel
+
+__all__ = ["Listener", "reply_queue"]
+
+_log = logging.getLogger(__name__)
+
+#: Seconds.
+_CONNECT_AGAIN: Final = 0.5
+_COUNT_AGAIN: Final = 1.0  #: between two counts of the workers
+_LISTEN: Final = 0.2  #: for answers, before anything else is looked at
+#: Milliseconds that the broker keeps the answers for a service that is away.
+_KEEP_ANSWERS: Final = 3600 * 1000
+
+
+def reply_queue() -> Queue:
+    """The queue of this process; it also gets all calls that are parked."""
+    return Queue(f"plays.replies.{uuid4()}", PARKED, queue_arguments={"x-expires": _KEEP_ANSWERS})
+
+
+class Listener:
+    """Settles calls by what comes, and has them sent again where the broker has lost them.
+
+    The queue tells which: is it gone when the broker is back, so is all that was sent.
+    """
+
+    def __init__(
+        self,
+        app: Celery,
+        link: Link,
+        calls: Calls,
+        replies: Queue,
+        sender: Sender,
+        count: Callable[[int], None],
+    ) -> None:
+        """``count`` is told how many workers there are, again and again."""
+        self._app = app
+        self._link = link
+        self._calls = calls
+        self._replies = replies
+        self._sender = sender
+        self._count = count
+        (self._requests,) = app.amqp.queues.values()
+        self._thread = threading.Thread(target=self._listen, name="celery answers", daemon=True)
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the end, after the link is closed."""
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _listen(self) -> None:
+        while not self._link.is_closing.is_set():
+            connection = self._app.connection_for_read(heartbeat=HEARTBEAT)
+            try:
+                connection.connect().transport.sock.settimeout(SILENCE)
+                self._take_answers(connection)
+                self._replies(connection.default_channel).delete()  # nobody waits any more
+            except Exception as error:  # whatever it is, another connection may help
+                self._link.lose(error)
+                connection.collect()  # to close it would wait for the broker
+                self._link.is_closing.wait(_CONNECT_AGAIN)
+            else:
+                connection.release()
+
+    def _take_answers(self, connection: Connection) -> None:
+        kept, channel = self._declare(connection), connection.default_channel
+        with Consumer(channel, [self._replies], callbacks=[self._take], accept=["json"]):
+            _log.info("the broker is reached")
+            self._count_workers(channel)
+            self._link.is_up.set()
+            if not kept:
+                self._sender.send_all_again()
+            counted = time.monotonic()
+            while not self._link.is_closing.is_set():
+                with suppress(TimeoutError):
+                    connection.drain_events(timeout=_LISTEN)
+                connection.heartbeat_check()
+                if time.monotonic() > counted + _COUNT_AGAIN:
+                    self._count_workers(channel)
+                    counted = time.monotonic()
+
+    def _declare(self, connection: Connection) -> bool:
+        """Make the queues; whether the broker still had what was sent before."""
+        channel = connection.default_channel
+        PARKED_CALLS(channel).declare()
+        self._requests(channel).declare()
+        try:
+            with connection.channel() as trial:
+                self._replies(trial).queue_declare(passive=True)
+        except connection.channel_errors:
+            self._replies(channel).declare()
+            return False
+        return True
+
+    def _count_workers(self, channel: Channel) -> None:
+        self._count(self._requests(channel).queue_declare(passive=True).consumer_count)
+
+    def _take(self, body: Any, message: Message) -> None:
+        try:
+            if "x-death" in message.headers:
+                self._take_parked(message.headers["id"])
+            else:
+                self._take_answer(body)
+        except Exception:
+            _log.exception("an answer that is none")
+        message.ack()
+
+    def _take_answer(self, body: Mapping[str, Any]) -> None:
+        call_id, status, told = body["task_id"], body["status"], body["result"]
+        if status == "SUCCESS":
+            self._calls.answer(call_id, told)
+        elif status == "REVOKED":
+            self._calls.fail(call_id, LostError("was ended"))
+        elif status == "FAILURE" and told["exc_type"] == "Reject":
+            self._take_parked(call_id)
+        elif status == "FAILURE":
+            self._calls.fail(call_id, _error_of(told))
+
+    def _take_parked(self, call_id: str) -> None:
+        """A call was delivered too often: for the fault of its own, or of the broker."""
+        message = self._calls.take(call_id)
+        if message is None:
+            return
+        if message.outages != self._link.outages:
+            self._sender.send(message)
+        else:
+            died = LostError("died (killed, or out of memory)", message.tries)
+            message.answer.set_exception(died)
+
+
+def _error_of(told: Mapping[str, Any]) -> Exception:
+    """What Celery tells of a call that has failed as a whole."""
+    kind = told["exc_type"]
+    if kind == "TimeLimitExceeded":
+        return LostError("took longer than PLAYS_SEGMENT_TIMEOUT")
+    if kind == SPENT:
+        return SpentError()
+    return CallError(f"{kind}: {told['exc_message']}")
