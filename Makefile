@@ -15,7 +15,7 @@ INSTALL_INPUTS := setup.cfg setup.py pyproject.toml $(wildcard plays_service/*/*
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test coverage sanitize fuzz crash cluster-crash faults mutate schemathesis soak lint types format bench-aggregate bench-service bench-scale dist dist-test release audit image image-test browser-large clean
+.PHONY: help run test coverage sanitize fuzz crash cluster-crash cluster-network faults mutate schemathesis soak lint types format bench-aggregate bench-service bench-scale dist dist-test release audit image image-test browser-large clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' Makefile | expand -t 18
@@ -77,6 +77,10 @@ soak: $(VENV)/.test ## Mixed load with kills; what it takes must stay flat (MINU
 
 cluster-crash: $(VENV)/.test ## Kill replicas, Celery workers and RabbitMQ again and again (KILLS=500 SEED=1)
 	$(BIN)/python -m tests.cluster.campaign --kills $(KILLS) --seed $(SEED)
+
+cluster-network: $(VENV)/.test ## Cut hosts off from each other, let them hang and die (root; network namespaces)
+	PLAYS_TEST_NETWORK=all $(BIN)/python -m pytest --numprocesses=0 --timeout=0 -o log_cli=true \
+	    tests/cluster/test_hosts.py $(ARGS)
 
 lint: $(VENV)/.lint ## Check the code's style
 	$(BIN)/ruff check

@@ -1,4 +1,4 @@
-"""A RabbitMQ of one's own: on loopback, on free ports, with all of its files in one folder."""
+"""A RabbitMQ of one's own: on free ports of loopback or of another host, files in a folder."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -26,12 +27,19 @@ _STOP_TIMEOUT: Final = 20.0
 class RabbitMQ:
     """A broker that can be started, killed and started again on what it has on disk."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises `FileNotFoundError` where RabbitMQ is not installed."""
+    def __init__(
+        self, folder: Path, *, address: str = "127.0.0.1", on_host: Sequence[str] = ()
+    ) -> None:
+        """``on_host`` are words before each command, for a host on which it has that address.
+
+        Raises `FileNotFoundError` where RabbitMQ is not installed.
+        """
         if not _SERVER.exists():
             raise FileNotFoundError("RabbitMQ is not installed: apt install rabbitmq-server")
         self.port, peers, names = free_port(), free_port(), free_port()
-        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
+        self.url = f"amqp://guest:guest@{address}:{self.port}//"
+        self._address = address
+        self._on_host = on_host
         self._folder = folder
         self._names = names
         self._name_server: subprocess.Popen[bytes] | None = None
@@ -39,14 +47,16 @@ class RabbitMQ:
         self._environment = {
             "HOME": str(folder),
             "RABBITMQ_NODENAME": f"plays{self.port}@localhost",
-            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_IP_ADDRESS": address,
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(peers),
             "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
             "RABBITMQ_LOG_BASE": str(folder / "log"),
             "RABBITMQ_PID_FILE": str(folder / "rabbitmq.pid"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ("-kernel inet_dist_use_interface {127,0,0,1}"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+                "-kernel inet_dist_use_interface {127,0,0,1} -rabbit loopback_users []"
+            ),
             "ERL_EPMD_PORT": str(names),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
         }
@@ -58,12 +68,24 @@ class RabbitMQ:
             # which it would start by itself, and leave behind
             epmd = [shutil.which("epmd") or "epmd", "-port", str(self._names)]
             log = self._folder / "epmd.log"
-            words = [*epmd, "-address", "127.0.0.1"]
+            words = [*self._on_host, *epmd, "-address", "127.0.0.1"]
             self._name_server = _start(words, log, self._environment)
-            await_port(self._names, log)
+            self._await_port("127.0.0.1", self._names, log)
         log = self._folder / "rabbitmq.log"
-        self._server = _start([str(_SERVER)], log, self._environment)
-        await_port(self.port, log)
+        self._server = _start([*self._on_host, str(_SERVER)], log, self._environment)
+        self._await_port(self._address, self.port, log)
+
+    def _await_port(self, address: str, port: int, log: Path) -> None:
+        if not self._on_host:
+            await_port(port, log)
+            return
+        attempt = f"import socket; socket.create_connection(({address!r}, {port}), 1)"
+        words = [*self._on_host, sys.executable, "-c", attempt]
+        deadline = time.monotonic() + _START_TIMEOUT
+        while subprocess.run(words, check=False, stderr=subprocess.DEVNULL).returncode:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"nothing listens:\n{log.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.2)
 
     @property
     def pids(self) -> list[int]:

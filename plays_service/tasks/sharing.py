@@ -55,6 +55,8 @@ class Sharing:
     async def find(self, task_id: UUID) -> Task | None:
         """A task that this replica does not run; None where there is none."""
         task = self._seen.get(task_id)
+        if task is not None and not task.has_ended:
+            await self._refresh(task)  # another replica may have told the client more
         if task is None or task.has_ended:  # which another may have removed since
             task = await asyncio.to_thread(self._read, task_id)
             if task is not None:
