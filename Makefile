@@ -116,8 +116,9 @@ release: ## Commit and tag a version: make release VERSION=1.2.3
 audit: $(VENV)/.dist ## Look for known vulnerabilities in what the service depends on
 	$(BIN)/python -m pip_audit --skip-editable
 
-image-test: $(VENV)/.test ## Build the image and try it in real containers (needs a Docker engine)
-	$(BIN)/python -m pytest --numprocesses=0 tests/image/check_image.py $(ARGS)
+# Of one service, then of the cluster; ARGS='-k ...' chooses.
+image-test: $(VENV)/.test ## Build the images and try them in real containers (needs a Docker engine)
+	$(BIN)/python -m pytest --numprocesses=0 tests/image/check_image.py tests/image/check_cluster.py $(ARGS)
 
 browser-large: $(VENV)/.test ## Upload 1 GiB through the page and watch the browser's memory (needs Chromium)
 	$(BIN)/python -m pytest tests/browser/check_large.py $(ARGS)

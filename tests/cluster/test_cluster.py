@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from pathlib import Path
 from typing import Any, Final
@@ -136,6 +137,40 @@ async def test_a_call_that_takes_too_long_is_ended(
     start_worker(segment_timeout="1s", workers=1)
     answer = await result(http, server, task_id)
     assert b"its worker took longer than PLAYS_SEGMENT_TIMEOUT, 2 times in a row" in answer
+
+
+async def test_a_process_that_has_little_memory_left_is_replaced(
+    start_server: StartServer,
+    start_worker: StartWorker,
+    broker: RabbitMQ,
+    http: aiohttp.ClientSession,
+) -> None:
+    memory = {"worker_memory": "16MiB", "workers": 1}
+    server = await start_server(executor="celery", broker_url=broker.url, disk_margin=0, **memory)
+    start_worker(**memory)
+    rows = (
+        b"Song %d of many,2020-01-01,%d\n" % (row * 7919 % 600_011, row) for row in range(600_000)
+    )
+    task_id = await upload(http, server, b"Song,Date,Number of Plays\n" + b"".join(rows))
+    await result(http, server, task_id)
+    async with http.get(f"{server.url}/result/{task_id}.parquet") as answer:
+        assert answer.status in (200, 503)  # so much memory pyarrow needs, and keeps most of it
+    for query in ("sort=date&song=many", "sort=plays&song=song"):
+        async with http.get(f"{server.url}/tasks/{task_id}/rows?{query}") as answer:
+            assert answer.status == 200, await answer.text()
+            assert (await answer.json())["total"] == 600_000
+
+
+async def test_the_log_of_a_worker_is_as_that_of_a_service(
+    start_worker: StartWorker, capfd: pytest.CaptureFixture[str]
+) -> None:
+    worker = start_worker(workers=1, log_format="json", log_level="info")
+    worker.await_ready()
+    assert worker.terminate() == 0
+    written = capfd.readouterr()
+    lines = [json.loads(line) for line in written.err.splitlines() if line.startswith("{")]
+    assert any(line["message"].endswith("ready.") for line in lines)
+    assert all({"time", "level", "logger"} <= line.keys() for line in lines)
 
 
 async def test_a_worker_without_the_data_folder_says_so(broker: RabbitMQ, tmp_path: Path) -> None:

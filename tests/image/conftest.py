@@ -111,11 +111,16 @@ def free_port() -> int:
         return port
 
 
-@pytest.fixture(scope="session")
-def images() -> None:
-    """Both images, built. Skips everything where there is no engine."""
+def engine() -> None:
+    """Skip the test where there is no engine."""
     if shutil.which("docker") is None or "Server" not in run("docker", "version", check=False):
         pytest.skip("no Docker engine answers here; start one, or set DOCKER_HOST")
+
+
+@pytest.fixture(scope="session")
+def images() -> None:
+    """Both images, built."""
+    engine()
     begin = time.monotonic()
     run("make", "image")
     report(f"build, with what is cached: {time.monotonic() - begin:.1f} s")
