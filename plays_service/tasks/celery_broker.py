@@ -86,6 +86,9 @@ def make_celery(settings: Settings, **transport_options: Any) -> Celery:
         worker_concurrency=settings.workers,
         worker_prefetch_multiplier=1,  # or a call would wait behind a long one
         worker_hijack_root_logger=False,
+        # Nobody needs it, and its queue is one connection's: a worker that is back from a partition
+        # sooner than the broker misses it would find it locked, and end.
+        worker_enable_remote_control=False,
         worker_cancel_long_running_tasks_on_connection_loss=True,  # others run them then
         worker_proc_alive_timeout=60,
         broker_connection_retry_on_startup=True,
