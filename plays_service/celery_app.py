@@ -14,10 +14,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from celery.exceptions import Reject
+from celery.exceptions import Reject, Terminated, TimeLimitExceeded, WorkerLostError
 from celery.signals import setup_logging, worker_process_init
 from celery.worker.request import Request
-from kombu.exceptions import OperationalError
 
 from plays_service.aggregation import CallWire
 from plays_service.logs import configure_logging
@@ -27,8 +26,13 @@ from plays_service.tasks.worker import limit_worker
 
 __all__ = ["SpentProcess", "app"]
 
+_log = logging.getLogger(__name__)
+
 #: They show what calls are given and give back, in which there may be what a client has sent.
 _QUOTING_LOGS: Final = ("celery.app.trace", "celery.worker.strategy")
+
+#: What ends a call with its process.
+_LOST: Final = (WorkerLostError, Terminated, TimeLimitExceeded, SystemExit, KeyboardInterrupt)
 
 _settings: Final = Settings.load(os.environ)
 app: Final = make_celery(_settings)
@@ -45,16 +49,19 @@ class _Request(Request):  # type: ignore[misc]  # it has no types
     """A message, in the worker's main process, until it is answered."""
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:
-        """Answer, or give back, what a process could not: Celery would only acknowledge it."""
+        """Answer, or give back, what a process could not: Celery would acknowledge it."""
         error = exc_info.exception
         error = getattr(error, "exc", error)  # which Celery may have wrapped, with its traceback
         if isinstance(error, SpentProcess):
             self.task.backend.mark_as_failure(self.id, error, request=self._context)
             self.acknowledge()
-        elif isinstance(error, OperationalError):  # the answer has not reached the broker
-            self.reject(requeue=True)
-        else:
+        elif isinstance(error, Reject):
+            self.reject(requeue=False)  # the broker parks it, and by that tells the service
+        elif isinstance(error, _LOST):
             super().on_failure(exc_info, *args, **kwargs)
+        else:  # `_run_calls` raises nothing else: the answer has not reached the broker
+            _log.error("a call is given back, its answer was not taken", exc_info=error)
+            self.reject(requeue=True)
 
 
 class _Process:

@@ -19,6 +19,7 @@ from benchmarks.aggregate.processes import descendants
 __all__ = ["RabbitMQ", "await_port", "free_port"]
 
 _SERVER: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+_CONTROL: Final = _SERVER.with_name("rabbitmqctl")
 #: Seconds.
 _START_TIMEOUT: Final = 60.0
 _STOP_TIMEOUT: Final = 20.0
@@ -106,6 +107,15 @@ class RabbitMQ:
     def signal(self, number: int) -> None:
         """Send a signal to all of it: SIGSTOP is what a network that swallows all looks like."""
         _signal(self.pids, number)
+
+    def control(self, *words: str) -> None:
+        """Run ``rabbitmqctl``."""
+        subprocess.run(
+            [*self._on_host, str(_CONTROL), *words],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, **self._environment},
+        )
 
     def stop(self) -> None:
         """End it, and all that belongs to it."""

@@ -139,8 +139,6 @@ class Listener:
             self._calls.answer(call_id, told)
         elif status == "REVOKED":
             self._calls.fail(call_id, LostError("was ended"))
-        elif status == "FAILURE" and told["exc_type"] == "Reject":
-            self._take_parked(call_id)
         elif status == "FAILURE":
             self._calls.fail(call_id, _error_of(told))
 

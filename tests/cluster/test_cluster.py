@@ -161,6 +161,21 @@ async def test_a_process_that_has_little_memory_left_is_replaced(
             assert (await answer.json())["total"] == 600_000
 
 
+async def test_a_worker_that_cannot_answer_is_not_waited_for(
+    server: Server, start_worker: StartWorker, broker: RabbitMQ, http: aiohttp.ClientSession
+) -> None:
+    rights = ("set_permissions", "guest", ".*")
+    broker.control(*rights, r"^plays\..*", ".*")  # answers go to the exchange without a name
+    try:
+        start_worker(workers=1)
+        task_id = await upload(http, server, EXAMPLE)
+        assert b"FAILURE" in await result(http, server, task_id)
+    finally:
+        broker.control(*rights, ".*", ".*")
+    task_id = await upload(http, server, EXAMPLE)
+    assert await result(http, server, task_id) == EXAMPLE_RESULT
+
+
 async def test_the_log_of_a_worker_is_as_that_of_a_service(
     start_worker: StartWorker, capfd: pytest.CaptureFixture[str]
 ) -> None:
