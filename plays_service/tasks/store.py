@@ -154,9 +154,8 @@ class TaskStore:
 
     def accept_bytes(self, data: bytes, task: Task) -> None:
         """Make ``data`` the input of a task. When this returns, the task survives the process."""
-        path = self.begin(task)
         try:
-            path.write_bytes(data)
+            self.begin(task).write_bytes(data)
             reached(Step.UPLOAD_WHOLE)
             self.accept(task)
         except BaseException:
@@ -385,10 +384,10 @@ class TaskStore:
         else:
             self._sync_removal()
             reached(Step.REMOVE_RENAMED)
-            if self.replicas is not None:
-                self.replicas.release(UUID(folder.name))
             self._delete(doomed)
             reached(Step.REMOVE_DELETED)
+        if self.replicas is not None:
+            self.replicas.release(UUID(folder.name))  # also where the folder could not be made
         self._resisting.discard(folder)
 
     def _sync_removal(self) -> None:
