@@ -55,7 +55,7 @@ async def file_response(
         about = _about(path)
         coding = None if form is PARQUET else _coding_for(request, about.st_size)
         if about.st_size <= _SMALL and not any(name in request.headers for name in _CONDITIONS):
-            return _small_response(path, headers, coding)
+            return _small_response(path, headers, coding, about)
         if coding is not None:
             return await _packed_response(request, path, headers, coding)
         _check_preconditions(request, about)
@@ -79,8 +79,7 @@ async def stream_response(
     Raises `FileNotFoundError` where it is gone.
     """
     about = await asyncio.to_thread(result.stat)
-    accepted = request.headers.get("Accept-Encoding")
-    coding = coding_of(accepted) if accepted else None
+    coding = coding_of(request.headers.get("Accept-Encoding", ""))
     answer = web.StreamResponse(headers=_headers(filename, form))
     if _is_known(request, _describe(answer, about, coding, form.suffix)):
         answer.set_status(304)
@@ -144,10 +143,9 @@ class _WholeFileResponse(_FileResponse):
 
 def _coding_for(request: web.Request, size: int) -> str | None:
     """The Content-Encoding of the result; None: as it is. Parts of it always go as they are."""
-    accepted = request.headers.get("Accept-Encoding")
-    if accepted is None or size < WORTH_PACKING or any(n in request.headers for n in _PARTS):
+    if size < WORTH_PACKING or any(name in request.headers for name in _PARTS):
         return None
-    return coding_of(accepted)
+    return coding_of(request.headers.get("Accept-Encoding", ""))
 
 
 async def _packed_response(
@@ -177,11 +175,13 @@ async def _packed_response(
     return answer
 
 
-def _small_response(path: Path, headers: dict[str, str], coding: str | None) -> web.Response:
+def _small_response(
+    path: Path, headers: dict[str, str], coding: str | None, about: os.stat_result
+) -> web.Response:
     """What `FileResponse` answers when nothing is asked but the whole file, in one step."""
     data = path.read_bytes()
     response = web.Response(body=compress(data, coding) if coding else data, headers=headers)
-    _describe(response, path.stat(), coding)
+    _describe(response, about, coding)
     response.headers["Accept-Ranges"] = "bytes"
     return response
 
