@@ -431,8 +431,7 @@ class TaskRunner:
                 task, state=state, message=message, finished=time.time(), progress=progress
             )
             size = await self._disk.run(partial(self._save_end, save, end))
-            task.state, task.message, task.finished = end.state, end.message, end.finished
-            task.started, task.progress = end.started, end.progress
+            task.become(end)  # what calls under way have reported meanwhile is not on disk
             task.errors = ()  # `errors_of` finds them
             self.disk.keep(task.id, size)
         self.stats.count_ended(task)
