@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 __all__ = ["FairQueue"]
@@ -72,7 +73,17 @@ class FairQueue:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._release()  # the slot had just been given
+            else:
+                self._leave(turn_of, turn)
             raise
+
+    def _leave(self, turn_of: Hashable, turn: asyncio.Future[None]) -> None:
+        """Wait no more: without any workers no slot would come by to notice."""
+        calls = self._waiting.get(turn_of, deque())
+        with suppress(ValueError):  # the slot went past it already
+            calls.remove(turn)
+        if not calls:
+            self._waiting.pop(turn_of, None)
 
     def _release(self) -> None:
         while self._waiting and self._free >= 0:

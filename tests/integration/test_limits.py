@@ -346,3 +346,27 @@ async def test_work_from_before_the_system_was_started_anew_is_not_trusted(
     assert not list(work.glob("*.partial"))
     gate.open()
     assert (await service.result(task_id)).count(b"\n") == 30_001
+
+
+#: What it holds is left of earlier calls, in a worker.
+_left: list[bytes] = []
+
+
+def _leave_no_memory() -> None:
+    try:
+        while True:
+            _left.append(bytes(64 << 10))
+    except MemoryError:
+        del _left[-8:]  # to have some for this call's own end
+
+
+@pytest.mark.parametrize("uploads", [1, 5])
+async def test_memory_that_earlier_calls_have_left_costs_no_small_file_its_result(
+    start_service: StartService, uploads: int
+) -> None:
+    service = await start_service(worker_memory=16 << 20)
+    rows = b"".join(b"Song %d,2020-01-01,1\n" % row for row in range(20_000))
+    await service.runner.call("test", _leave_no_memory)
+    ids = await asyncio.gather(*(service.upload(EXAMPLE + rows) for _ in range(uploads)))
+    for task_id in ids:
+        assert (await service.ended_task(task_id))["state"] == "SUCCESS"

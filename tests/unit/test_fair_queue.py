@@ -75,6 +75,18 @@ async def test_a_cancelled_call_that_waits_never_begins(calls: Calls) -> None:
     assert calls.begun == ["a1", "b1"]
 
 
+async def test_a_cancelled_call_does_not_count_among_those_that_wait(calls: Calls) -> None:
+    queue = FairQueue(1)
+    _, *cancelled = await _enqueue(queue, calls, "a1", "a2", "b1", "b2")
+    for one, left in zip(cancelled, (2, 1, 0), strict=True):
+        one.cancel()
+        await asyncio.sleep(0.01)
+        assert len(queue) == left
+    await calls.end("a1")
+    await _enqueue(queue, calls, "c1")
+    assert calls.begun == ["a1", "c1"]
+
+
 async def test_a_cancelled_call_keeps_its_slot_and_ends_only_with_its_work(calls: Calls) -> None:
     queue = FairQueue(1)
     first, second = await _enqueue(queue, calls, "a1", "b1")
