@@ -13,6 +13,9 @@ __all__ = ["ParquetError", "write_parquet"]
 #: Bytes of the result that are in memory at once, about; a row takes 2 MiB at most.
 _BLOCK_SIZE: Final = 4 << 20
 
+#: What pyarrow says where there is no memory left for a thread: an error of no kind of its own.
+_NO_THREAD: Final = "Failed to launch worker thread"
+
 
 class ParquetError(ValueError):
     """A result that Parquet cannot hold; the text says why."""
@@ -32,6 +35,10 @@ def write_parquet(result: Path, target: Path) -> None:
         except pa.ArrowInvalid:
             continue
         except MemoryError as error:  # as one that others can read who do not have pyarrow
+            raise MemoryError(str(error)) from None
+        except pa.ArrowException as error:
+            if _NO_THREAD not in str(error):
+                raise
             raise MemoryError(str(error)) from None
         finally:
             pa.default_memory_pool().release_unused()

@@ -37,7 +37,8 @@ class SharedWorker:
         """Be there, and work in that data folder from now on."""
         if self._worker is None:
             self._point_to(self._link.with_name("nowhere"))  # tests' folders do not last
-            self._worker = Worker(self._link, self._broker.url, workers=1)
+            # As much memory as the services of these tests have: Parquet takes a good part of it.
+            self._worker = Worker(self._link, self._broker.url, workers=1, worker_memory="512MiB")
             self._worker.await_ready()
         self._point_to(data_dir)
 

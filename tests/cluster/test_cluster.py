@@ -139,13 +139,15 @@ async def test_a_call_that_takes_too_long_is_ended(
     assert b"its worker took longer than PLAYS_SEGMENT_TIMEOUT, 2 times in a row" in answer
 
 
+@pytest.mark.parametrize("size", ["16MiB", "64MiB"])  # pyarrow fails in another way with each
 async def test_a_process_that_has_little_memory_left_is_replaced(
     start_server: StartServer,
     start_worker: StartWorker,
     broker: RabbitMQ,
     http: aiohttp.ClientSession,
+    size: str,
 ) -> None:
-    memory = {"worker_memory": "16MiB", "workers": 1}
+    memory = {"worker_memory": size, "workers": 1}
     server = await start_server(executor="celery", broker_url=broker.url, disk_margin=0, **memory)
     start_worker(**memory)
     rows = (
