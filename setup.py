@@ -35,7 +35,7 @@ def kernel() -> Extension:
     else:
         flags.append("-O3")
     if is_set("PLAYS_KERNEL_TINY"):
-        macros += [("PK_RECORD_LIMIT", "((size_t)60)"), ("WINDOW", "((size_t)48)")]
+        macros += [("PK_RECORD_LIMIT", "((size_t)60)"), ("PK_WINDOW", "((size_t)48)")]
     return Extension(
         "plays_service.aggregation._kernel",
         sources=sorted(str(path) for path in KERNEL.glob("*.c")),

@@ -18,7 +18,7 @@ BUILD: Final = ROOT / "build" / "fuzz"
 SEEDS: Final = Path(__file__).with_name("corpus")
 KERNEL: Final = ROOT / "plays_service" / "aggregation" / "kernel"
 #: As PLAYS_KERNEL_TINY of setup.py: short inputs meet every edge.
-TINY: Final = ["-DPK_RECORD_LIMIT=((size_t)60)", "-DWINDOW=((size_t)48)", "-DPK_DEBUG"]
+TINY: Final = ["-DPK_RECORD_LIMIT=((size_t)60)", "-DPK_WINDOW=((size_t)48)", "-DPK_DEBUG"]
 SANITIZERS: Final = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
 
 

@@ -1,4 +1,4 @@
-/* What all parts of the kernel share: outcomes, bounds, unaligned loads. */
+/* What all parts of the kernel share: outcomes, bounds, bytes in memory. */
 #ifndef PLAYS_KERNEL_COMMON_H
 #define PLAYS_KERNEL_COMMON_H
 
@@ -72,6 +72,12 @@ pk_load32(const void *p)
     value = __builtin_bswap32(value);
 #endif
     return value;
+}
+
+static inline const uint8_t *
+pk_find_byte(const uint8_t *from, const uint8_t *end, uint8_t byte)
+{
+    return from < end ? memchr(from, byte, (size_t)(end - from)) : NULL;
 }
 
 /* Stores the low `width` (1, 2, 4, 8) bytes, little-endian. */

@@ -213,7 +213,7 @@ aggregate_segment(PyObject *Py_UNUSED(module), PyObject *args)
             result = Py_BuildValue(
                 "KKNNKKKNy#K", what.start, (unsigned long long)pk_scan_offset(scan),
                 PyBool_FromLong(at_end), PyBool_FromLong(status == PK_STOPPED),
-                (unsigned long long)scan->good, (unsigned long long)scan->lines,
+                (unsigned long long)scan->batch.taken, (unsigned long long)scan->lines,
                 (unsigned long long)scan->skipped, bad,
                 writer.index == NULL ? "" : (const char *)writer.index,
                 (Py_ssize_t)writer.index_used, (unsigned long long)writer.offset);
@@ -267,7 +267,7 @@ aggregate_file(PyObject *Py_UNUSED(module), PyObject *args)
         PyObject *bad = bad_list(scan);
         if (bad != NULL) {
             result = Py_BuildValue(
-                "NKKKNK", PyBool_FromLong(status == PK_STOPPED), (unsigned long long)scan->good,
+                "NKKKNK", PyBool_FromLong(status == PK_STOPPED), (unsigned long long)scan->batch.taken,
                 (unsigned long long)scan->lines, (unsigned long long)scan->skipped, bad,
                 (unsigned long long)groups);
         }

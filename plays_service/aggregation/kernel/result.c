@@ -4,9 +4,6 @@
 #include "rows.h"
 #include "values.h"
 
-#ifndef WINDOW
-#define WINDOW ((size_t)256 << 10)
-#endif
 #define LONGEST_ROW (2 * PK_RECORD_LIMIT + PK_ROW_EXTRA)
 #define DATE_SIZE 10
 /* ",2020-01-01," */
@@ -16,7 +13,7 @@ pk_status
 pk_result_open(pk_result *result, int descriptor, uint64_t start)
 {
     memset(result, 0, sizeof *result);
-    return pk_buffer_open(&result->buffer, descriptor, start, WINDOW);
+    return pk_buffer_open(&result->buffer, descriptor, start, PK_WINDOW);
 }
 
 void
@@ -164,7 +161,7 @@ pk_result_next(pk_result *result, pk_result_row *row)
         if (looked.size > LONGEST_ROW) {
             return PK_DAMAGED;
         }
-        pk_status status = pk_buffer_read(buffer, WINDOW);
+        pk_status status = pk_buffer_read(buffer, PK_WINDOW);
         if (status != PK_OK) {
             return status;
         }

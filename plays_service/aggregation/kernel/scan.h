@@ -1,23 +1,15 @@
 /* Bytes into rows: the line and quote rules of the CSV contract; records.py and fields.py are the
- * specification. */
+ * specification. A window of the file is indexed, and records are taken through the index
+ * (indexed.h); those that it does not show as they should be are read from their bytes (records.h).
+ */
 #ifndef PLAYS_KERNEL_SCAN_H
 #define PLAYS_KERNEL_SCAN_H
 
+#include "batch.h"
 #include "buffer.h"
-#include "common.h"
-#include "table.h"
+#include "dialect.h"
 
-#define PK_BATCH 128
 #define PK_BAD_KEPT 100
-
-typedef struct {
-    uint8_t delimiter;
-    uint8_t line_end;
-    uint32_t fields;
-    uint32_t song;
-    uint32_t date;
-    uint32_t plays;
-} pk_dialect;
 
 typedef enum {
     PK_BAD_VALUES,       /* what is wrong with it the pure implementation says */
@@ -33,31 +25,20 @@ typedef struct {
     pk_bad_kind kind;
 } pk_bad;
 
-/* Takes rows, in order; they and their texts are gone when it returns. */
-typedef pk_status pk_sink(void *context, pk_row *rows, size_t count);
-
 typedef struct {
     pk_buffer buffer;
     pk_dialect dialect;
     uint64_t end;
     bool skip_errors;
-    bool utf8; /* all of what is indexed, as far as its last position */
+    pk_batch batch;
     uint32_t *index;
     size_t index_size;
-    size_t odd_stretch; /* bytes; see take_window */
-    uint64_t memo_offset; /* see close_quote */
+    bool utf8; /* all of what is indexed, as far as its last position */
+    size_t odd_stretch;   /* bytes; see indexed.c */
+    uint64_t memo_offset; /* see close_quote in records.c */
     uint64_t memo_line;
     uint64_t memo_opened;
-    uint8_t *scratch; /* songs whose quotes had to be undone */
-    size_t scratch_size;
-    size_t scratch_used;
-    pk_row rows[PK_BATCH];
-    size_t pending;
-    size_t batch;
-    pk_sink *sink;
-    void *context;
-    /* What came of it. */
-    uint64_t good;
+    /* What came of it, besides the batch's count of rows. */
     uint64_t lines;
     uint64_t skipped;
     size_t bad_count;

@@ -211,7 +211,7 @@ pk_aggregate_segment(pk_scan *scan, const pk_means *means, pk_writer *writer)
 {
     fold one;
     fold_open(&one, means, writer);
-    scan->batch = batch_for(means->memory);
+    scan->batch.size = batch_for(means->memory);
     pk_status status = pk_scan_run(scan, take_rows, &one);
     if (status == PK_OK) {
         status = one.scattering ? pk_scatter_flush(&one.scatter, writer) : spill_table(&one);
@@ -312,7 +312,7 @@ pk_aggregate_whole(pk_scan *scan, const pk_means *means, const char *path, const
 {
     fold one;
     fold_open(&one, means, NULL);
-    scan->batch = batch_for(means->memory);
+    scan->batch.size = batch_for(means->memory);
     pk_status status = pk_scan_run(scan, take_rows, &one);
     if (status == PK_OK) {
         *groups = one.table.count;
