@@ -29,7 +29,7 @@ from plays_service.tasks import CURRENT_TASK, Intake, Task
 __all__ = ["answer_expectation", "process_csv"]
 
 _NO_FILE: Final = "No upload file sent"
-#: Types of a raw body that may be a CSV; none at all is what `curl -T` sends.
+#: Types of a raw body that may be a CSV, packed or not; none at all is what `curl -T` sends.
 _RAW_TYPES: Final = frozenset(
     {
         "",
@@ -37,8 +37,10 @@ _RAW_TYPES: Final = frozenset(
         "text/plain",
         "text/tab-separated-values",
         "application/csv",
+        "application/gzip",
         "application/octet-stream",
         "application/vnd.ms-excel",
+        "application/zstd",
     }
 )
 #: First bytes of archives and spreadsheets, which people mistake for CSV.
