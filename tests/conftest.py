@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +15,10 @@ from plays_service.tasks import Growth, Pipeline, Work
 from tests.cluster.fixtures import broker, shared_worker
 
 __all__ = ["broker", "shared_worker"]
+
+# A shell that runs tests in its background has what they start ignore Ctrl-C, which some try.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HOT100 = Path(__file__).parents[2] / "shared" / "data" / "hot100.csv"
 
