@@ -97,13 +97,6 @@ def _parse_port(text: str) -> int:
     return int(text)
 
 
-def _positive_size(text: str) -> int:
-    size = parse_size(text)
-    if size < 1:
-        raise ValueError("must be more than 0")
-    return size
-
-
 def _size_from(least: str) -> Callable[[str], int]:
     def parse(text: str) -> int:
         size = parse_size(text)
@@ -187,7 +180,9 @@ class Settings:
         _size_from("4KiB"), "64MiB", "Large files are aggregated in segments of at most this size."
     )
     max_upload_size: int = _setting(
-        _positive_size, "1TiB", "Largest upload, packed or unpacked; a larger one is answered 413."
+        _size_from("1B"),
+        "1TiB",
+        "Largest upload, packed or unpacked; a larger one is answered 413.",
     )
     max_queued_tasks: int = _setting(
         _parse_count, "10000", "Unfinished tasks at once; an upload beyond is answered 503."
@@ -217,7 +212,7 @@ class Settings:
         "long is closed.",
     )
     max_header_size: int = _setting(
-        _positive_size,
+        _size_from("1B"),
         "16KiB",
         "Longest header of a request, and all headers of a part of a form.",
     )

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from benchmarks.aggregate.processes import descendants
+from benchmarks.beside import beside
 from benchmarks.service.rabbitmq import RabbitMQ, await_port, free_port
 from benchmarks.service.stacks import Stack, running
 
@@ -63,7 +64,7 @@ def cluster(folder: Path, broker: RabbitMQ, plan: Plan) -> Iterator[Stack]:
         if plan.elsewhere:
             _await_workers(pids[1:])
             if plan.share < 1:
-                stack.enter_context(_Brake(pids[1:], plan.share))
+                stack.enter_context(_braked(pids[1:], plan.share))
         yield Stack(plan.name, port, pids, waits=True)
 
 
@@ -74,32 +75,23 @@ def _await_workers(pids: Sequence[int]) -> None:
     time.sleep(3.0)
 
 
-class _Brake:
-    """Lets processes run for a share of the time only, so that many pass for machines."""
+@contextmanager
+def _braked(roots: Sequence[int], share: float) -> Iterator[None]:
+    """Let processes run for a share of the time only, so that many pass for machines."""
 
-    def __init__(self, roots: Sequence[int], share: float) -> None:
-        self._roots = roots
-        self._share = share
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+    def brake(over: threading.Event) -> None:
+        while not over.is_set():
+            _signal(roots, signal.SIGSTOP)
+            over.wait(_TURN * (1 - share))
+            _signal(roots, signal.SIGCONT)
+            over.wait(_TURN * share)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+    with beside(brake):
+        yield
 
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self._signal(signal.SIGSTOP)
-            self._stop.wait(_TURN * (1 - self._share))
-            self._signal(signal.SIGCONT)
-            self._stop.wait(_TURN * self._share)
-
-    def _signal(self, number: int) -> None:
-        for root in self._roots:
-            for pid in descendants(root)[1:]:  # what aggregates
-                with suppress(ProcessLookupError):
-                    os.kill(pid, number)
+def _signal(roots: Sequence[int], number: int) -> None:
+    for root in roots:
+        for pid in descendants(root)[1:]:  # what aggregates
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)

@@ -8,16 +8,17 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Final, Self
+from typing import Final
 
 from benchmarks.aggregate.cases import EXAMPLE, ROOT
 from benchmarks.aggregate.chart import Bar, Panel, chart
 from benchmarks.aggregate.generate import Plan, generate
 from benchmarks.aggregate.units import ratio_text, seconds_text, size_text
+from benchmarks.beside import beside
 from benchmarks.service.client import Load, small_tasks, upload_large
 from benchmarks.service.stacks import STACKS, Stack
 from plays_service.settings import parse_size
@@ -116,10 +117,10 @@ def _large(stacks: Sequence[Stack], path: Path, runs: int) -> list[_Row]:
     for _ in range(runs):
         for i, stack in enumerate(stacks):
             before = stack.cpu()
-            with _PeakMemory(stack) as watched:
+            with _memory_of(stack) as seen:
                 one = upload_large(stack, path)
             cpu[i].append((stack.cpu() - before) / size * 2**30)
-            peak[i].append(watched.peak)
+            peak[i].append(max(seen))
             total[i].append(one.ready)
             upload[i].append(size / 1e6 / one.sent)
             tail[i].append(one.ready - one.sent)
@@ -173,26 +174,17 @@ def _beside(stacks: Sequence[Stack], path: Path) -> list[_Row]:
     ]
 
 
-class _PeakMemory:
-    """The most memory that a stack used within the ``with`` block."""
+@contextmanager
+def _memory_of(stack: Stack) -> Iterator[list[int]]:
+    """What a stack uses within the block, in bytes, again and again."""
+    seen = [0]
 
-    def __init__(self, stack: Stack) -> None:
-        self.peak = 0
-        self._stack = stack
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
+    def watch(over: threading.Event) -> None:
+        while not over.wait(0.2):
+            seen.append(stack.memory())
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.2):
-            self.peak = max(self.peak, self._stack.memory())
+    with beside(watch):
+        yield seen
 
 
 def _copy_seconds(path: Path) -> float:

@@ -22,8 +22,7 @@ COOKIE: Final = "plays_token"
 
 #: Routes that need no token: what a visitor must see before it can give one, and what asks
 #: whether the service lives.
-_OPEN: Final = frozenset({"/", "/static", "/docs", "/openapi.json", "/health", "/ready"})
-_OPEN_BELOW: Final = ("/static/", "/docs/")
+_OPEN: Final = frozenset({"/", "/static/{file}", "/docs", "/openapi.json", "/health", "/ready"})
 #: Whoever forgets a token need not have a good one.
 _OPEN_METHODS: Final = frozenset({("DELETE", "/session")})
 #: What browsers say of a request that no other site has made (Fetch Metadata).
@@ -62,11 +61,7 @@ def token_of(request: web.Request) -> str:
 
 def _is_open(request: web.Request) -> bool:
     route = route_of(request)
-    return (
-        route in _OPEN
-        or route.startswith(_OPEN_BELOW)
-        or (method_of(request), route) in _OPEN_METHODS
-    )
+    return route in _OPEN or (method_of(request), route) in _OPEN_METHODS
 
 
 def _unauthorized(request: web.Request, *, wrong: bool) -> ApiError:

@@ -38,7 +38,7 @@ TOKENS: Final = web.AppKey("tokens", TokenFile)
 #: Whose token the request came with, where tokens are asked for.
 OWNER: Final = web.RequestKey("owner", str)
 #: The task that the path names, as it was found before the handler began.
-FOUND: Final = web.RequestKey("found", Task)
+_FOUND: Final = web.RequestKey("found", Task)
 
 
 @web.middleware
@@ -49,14 +49,14 @@ async def find_task(request: web.Request, handler: Handler) -> web.StreamRespons
     except ValueError:
         return await handler(request)
     if (task := await request.app[RUNNER].find(task_id)) is not None:
-        request[FOUND] = task
+        request[_FOUND] = task
     return await handler(request)
 
 
 def task_of(request: web.Request) -> Task:
     """The task that the path names. Raises `ApiError` 404, also where it is somebody else's."""
     text = request.match_info["task_id"]
-    task: Task | None = request.get(FOUND)
+    task: Task | None = request.get(_FOUND)
     if task is None or str(task.id) != text.lower() or not _may_know(request, task):
         raise ApiError(
             404, "There is no task with this id: it never was, was deleted, or has expired"

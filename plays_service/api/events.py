@@ -35,6 +35,8 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     stopping = request.app[STOPPING]
     answer = web.StreamResponse(headers=_HEADERS)
     await answer.prepare(request)
+    if request.method == "HEAD":  # aiohttp would send the events all the same
+        return answer
     while True:
         seen = task.changed.count
         fields = await described(runner, task)

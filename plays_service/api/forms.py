@@ -13,7 +13,7 @@ from aiohttp import web
 from plays_service.api.errors import ApiError
 from plays_service.api.weights import weights_in
 
-__all__ = ["CSV", "JSON_LINES", "PACKED_CSV", "PARQUET", "Form", "form_for"]
+__all__ = ["CSV", "PACKED_CSV", "PARQUET", "Form", "form_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def form_for(request: web.Request) -> Form:
     """
     suffix = request.match_info.get("suffix")
     accepted = ",".join(request.headers.getall("Accept", ()))
-    form = _BY_SUFFIX[suffix] if suffix else accepted_form(accepted)
+    form = _BY_SUFFIX[suffix] if suffix else _accepted_form(accepted)
     if form is PARQUET and find_spec("pyarrow") is None:
         raise ApiError(
             406,
@@ -63,7 +63,7 @@ def form_for(request: web.Request) -> Form:
     return form
 
 
-def accepted_form(accept: str) -> Form:
+def _accepted_form(accept: str) -> Form:
     """What an Accept header likes best of the forms that it names; CSV before others."""
     weights: dict[Form, float] = {}
     for media_type, weight in weights_in(accept):

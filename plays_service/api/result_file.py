@@ -33,6 +33,8 @@ _SMALL: Final = 64 << 10
 _PARTS: Final = frozenset({"Range", "If-Range", "If-Match", "If-Unmodified-Since"})
 #: Headers with which a client may get something else than all of it.
 _CONDITIONS: Final = _PARTS | {"If-None-Match", "If-Modified-Since"}
+#: One range of bytes, the only kind of range that is served.
+_RANGE: Final = re.compile(r"bytes=(?:[0-9]+-[0-9]*|-[0-9]+)", re.IGNORECASE)
 #: The last none of the bytes, which `http_range` takes for all of them.
 _NOTHING: Final = re.compile(r"bytes=-0+", re.IGNORECASE)
 #: Characters of a file name that a download keeps: clients take headers of 8 KiB at most.
@@ -53,16 +55,16 @@ async def file_response(
         about = _about(path)
         coding = None if form is PARQUET else _coding_for(request, about.st_size)
         if about.st_size <= _SMALL and not any(name in request.headers for name in _CONDITIONS):
-            return _small_response(path, headers, coding)
+            return _small_response(path, headers, coding, about)
         if coding is not None:
             return await _packed_response(request, path, headers, coding)
         _check_preconditions(request, about)
         answer: web.StreamResponse
-        if _is_for_another(request, about):
-            answer = _WholeFileResponse(path, headers=headers)
-        else:
+        if _wants_part(request, about):
             _check_range(request, about.st_size)
             answer = _FileResponse(path, headers=headers)
+        else:
+            answer = _WholeFileResponse(path, headers=headers)
         await answer.prepare(request)  # here, where what goes wrong is answered
     except FileNotFoundError:
         raise gone() from None
@@ -77,8 +79,7 @@ async def stream_response(
     Raises `FileNotFoundError` where it is gone.
     """
     about = await asyncio.to_thread(result.stat)
-    accepted = request.headers.get("Accept-Encoding")
-    coding = coding_of(accepted) if accepted else None
+    coding = coding_of(request.headers.get("Accept-Encoding", ""))
     answer = web.StreamResponse(headers=_headers(filename, form))
     if _is_known(request, _describe(answer, about, coding, form.suffix)):
         answer.set_status(304)
@@ -104,13 +105,18 @@ def _about(path: Path) -> os.stat_result:
     return path.stat()  # on the event loop: a hop to a thread takes ten times as long
 
 
-def _is_for_another(request: web.Request, about: os.stat_result) -> bool:
-    """Whether the range is of something else (RFC 9110, section 13.1.5)."""
+def _wants_part(request: web.Request, about: os.stat_result) -> bool:
+    """Whether a range is asked for, and of this very file (RFC 9110, sections 13.1.5 and 14.2).
+
+    A range of another unit must be ignored, and several may be.
+    """
+    if not _RANGE.fullmatch(request.headers.get("Range", "")):
+        return False
     condition = request.headers.get("If-Range", "").strip()
     if condition.startswith(('"', "W/")):
-        return condition != f'"{_tag(about)}"'
+        return condition == f'"{_tag(about)}"'
     date = request.if_range
-    return bool(condition) and (date is None or about.st_mtime > date.timestamp())
+    return not condition or (date is not None and about.st_mtime <= date.timestamp())
 
 
 class _FileResponse(web.FileResponse):
@@ -137,10 +143,9 @@ class _WholeFileResponse(_FileResponse):
 
 def _coding_for(request: web.Request, size: int) -> str | None:
     """The Content-Encoding of the result; None: as it is. Parts of it always go as they are."""
-    accepted = request.headers.get("Accept-Encoding")
-    if accepted is None or size < WORTH_PACKING or any(n in request.headers for n in _PARTS):
+    if size < WORTH_PACKING or any(name in request.headers for name in _PARTS):
         return None
-    return coding_of(accepted)
+    return coding_of(request.headers.get("Accept-Encoding", ""))
 
 
 async def _packed_response(
@@ -170,11 +175,13 @@ async def _packed_response(
     return answer
 
 
-def _small_response(path: Path, headers: dict[str, str], coding: str | None) -> web.Response:
+def _small_response(
+    path: Path, headers: dict[str, str], coding: str | None, about: os.stat_result
+) -> web.Response:
     """What `FileResponse` answers when nothing is asked but the whole file, in one step."""
     data = path.read_bytes()
     response = web.Response(body=compress(data, coding) if coding else data, headers=headers)
-    _describe(response, path.stat(), coding)
+    _describe(response, about, coding)
     response.headers["Accept-Ranges"] = "bytes"
     return response
 

@@ -18,7 +18,7 @@ from plays_service.tasks import State, Task
 __all__ = ["get_result"]
 
 #: Longest time in seconds that a client can wait for the end of a task.
-LONGEST_WAIT: Final = 60.0
+_LONGEST_WAIT: Final = 60.0
 
 #: Seconds after which asking again makes sense.
 _RETRY_AFTER: Final = "1"
@@ -69,4 +69,4 @@ def _wait_seconds(request: web.Request) -> float:
         text = match[1]
     if not _SECONDS.fullmatch(text):
         raise ApiError(400, "wait must be a number of seconds, such as ?wait=30 (at most 60)")
-    return min(float(text), LONGEST_WAIT)
+    return min(float(text), _LONGEST_WAIT)

@@ -31,6 +31,7 @@ __all__ = ["result", "submit"]
 
 
 @click.command(
+    short_help="Have a service aggregate FILE, and write the totals here.",
     epilog="""\b
 Examples:
   plays-service submit plays.csv.gz -o totals.csv --server https://plays.example.com
@@ -39,7 +40,7 @@ Examples:
 
 Ctrl-C during the upload leaves nothing on the server. After it, the task goes on there, and the
 command tells its id, as it does when anything else comes between.
-"""
+""",
 )
 @click.argument(
     "path",

@@ -9,7 +9,7 @@ import click
 __all__ = ["token"]
 
 
-@click.command()
+@click.command(short_help="Make an API token for NAME, and show it.")
 @click.argument("name")
 @click.option(
     "--file",

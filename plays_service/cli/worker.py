@@ -13,7 +13,7 @@ from plays_service.settings import settings_table
 __all__ = ["worker"]
 
 
-@click.command()
+@click.command(short_help="Start a Celery worker, on any machine.")
 @settings_options(
     "data_dir", "workers", "worker_memory", "segment_timeout", "engine", "broker_url", "log_level"
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 __all__ = ["FairQueue"]
@@ -46,7 +47,7 @@ class FairQueue:
         """
         await self._acquire(turn_of)
         running = asyncio.ensure_future(start())
-        running.add_done_callback(lambda _: self._release())
+        running.add_done_callback(self._note_end)
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
@@ -58,8 +59,11 @@ class FairQueue:
             if not self._may_wait():
                 running.cancel()
             await asyncio.wait([running], timeout=_LOOK_AGAIN)
+
+    def _note_end(self, running: asyncio.Future[Any]) -> None:
+        self._release()
         if not running.cancelled():
-            running.exception()  # or it would be logged that nobody has asked for it
+            running.exception()  # known to who waits, if anyone still does
 
     async def _acquire(self, turn_of: Hashable) -> None:
         if self._free > 0:
@@ -72,7 +76,17 @@ class FairQueue:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._release()  # the slot had just been given
+            else:
+                self._leave(turn_of, turn)
             raise
+
+    def _leave(self, turn_of: Hashable, turn: asyncio.Future[None]) -> None:
+        """Wait no more: without any workers no slot would come by to notice."""
+        calls = self._waiting.get(turn_of, deque())
+        with suppress(ValueError):  # the slot went past it already
+            calls.remove(turn)
+        if not calls:
+            self._waiting.pop(turn_of, None)
 
     def _release(self) -> None:
         while self._waiting and self._free >= 0:

@@ -33,7 +33,7 @@ class Growth:
         self.grow(size)
 
     async def reached(self, size: int) -> None:
-        """Return when so many bytes are there, or all. For one who waits at a time."""
+        """Return when so many bytes are there, or all."""
         while self.size < size and not self._whole:
             self._changed.clear()
             await self._changed.wait()

@@ -41,6 +41,8 @@ _CANCELLED: Final = "The task was cancelled"
 #: with fewer each costs more, with more others wait.
 _SHORT: Final = 512 << 10
 _SHORT_TOGETHER: Final = 16
+#: The turn that short calls of all tasks take together.
+_SHORT_TURN: Final = "short calls"
 #: Calls under way for each worker elsewhere: one that it has, and one that is on its way to it.
 _CALLS_FOR_WORKER: Final = 2
 #: Seconds.
@@ -389,10 +391,14 @@ class TaskRunner:
 
     async def _call_short(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
         """Short calls of several tasks, which take one turn together."""
+        if len(functions) == 1:
+            return [Outcome(await self.call(_SHORT_TURN, *functions))]
         # Of several it is not known which one a worker died of: they are repeated one by one.
-        tries = 1 if len(functions) > 1 else None
-        start = partial(self._executor.call, run_all, functions, tries=tries)
-        outcomes: list[Outcome] = await self._queue.run("short calls", start)
+        start = partial(self._executor.call, run_all, functions, tries=1)
+        outcomes: list[Outcome] = await self._queue.run(_SHORT_TURN, start)
+        for one in outcomes:
+            if isinstance(one.error, MemoryError):
+                raise one.error  # alone it is seen by the executor, which may have a fresh worker
         return outcomes
 
     async def _in_disk_thread(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
@@ -425,8 +431,7 @@ class TaskRunner:
                 task, state=state, message=message, finished=time.time(), progress=progress
             )
             size = await self._disk.run(partial(self._save_end, save, end))
-            task.state, task.message, task.finished = end.state, end.message, end.finished
-            task.started, task.progress = end.started, end.progress
+            task.become(end)  # what calls under way have reported meanwhile is not on disk
             task.errors = ()  # `errors_of` finds them
             self.disk.keep(task.id, size)
         self.stats.count_ended(task)
@@ -455,7 +460,12 @@ class TaskRunner:
         """Remove what has expired, again and again."""
         ttl = self._settings.result_ttl
         while True:
-            for task in await self._expired(ttl):
+            try:
+                expired = await self._expired(ttl)
+            except OSError as error:
+                _log.error("cannot look for expired tasks, will try again: %s", error)
+                expired = []
+            for task in expired:
                 try:
                     await self.remove(task)
                 except OSError as error:

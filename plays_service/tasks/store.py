@@ -55,6 +55,8 @@ _SHARE_AGAIN: Final = 0.1
 #: What a folder without a state, and a file among the folders, are met with; any other `OSError` is
 #: the disk's, and keeps the service from starting: the task may be there.
 _NO_TASK: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+#: What a file is met with that is no state.
+_NO_STATE: Final = (ValueError, KeyError, TypeError, AttributeError)
 
 _log = logging.getLogger(__name__)
 
@@ -154,9 +156,8 @@ class TaskStore:
 
     def accept_bytes(self, data: bytes, task: Task) -> None:
         """Make ``data`` the input of a task. When this returns, the task survives the process."""
-        path = self.begin(task)
         try:
-            path.write_bytes(data)
+            self.begin(task).write_bytes(data)
             reached(Step.UPLOAD_WHOLE)
             self.accept(task)
         except BaseException:
@@ -264,17 +265,17 @@ class TaskStore:
                 yield task
 
     def read(self, task_id: UUID) -> Task | None:
-        """The task as it is on disk; None where there is none."""
+        """The task as it is on disk; None where there is none, or what is there is none."""
         try:
             return self._read(self._tasks / str(task_id))
-        except FileNotFoundError:
+        except (*_NO_TASK, *_NO_STATE):
             return None
 
     def survey(self) -> Iterator[tuple[UUID, float, int]]:
         """Every ended task: its id, when it was last written (seconds), and its result's bytes."""
         claimed = self.replicas.claimed() if self.replicas is not None else set()
         for folder in self._tasks.iterdir():
-            with suppress(FileNotFoundError, ValueError):  # removed meanwhile, or no task
+            with suppress(*_NO_TASK, ValueError):  # removed meanwhile, or no task
                 if folder.name not in claimed:
                     written = (folder / "task.json").stat().st_mtime
                     yield UUID(folder.name), written, _size_of_result(folder)
@@ -301,7 +302,7 @@ class TaskStore:
             task = self._read(folder)
             if folder != self.folder(task):
                 raise ValueError("the folder has another name than the task")
-        except (*_NO_TASK, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (*_NO_TASK, *_NO_STATE) as error:
             self._set_aside.mkdir(exist_ok=True)
             target = self._set_aside / f"{folder.name}.{uuid4().hex[:8]}"
             folder.rename(target)
@@ -385,10 +386,10 @@ class TaskStore:
         else:
             self._sync_removal()
             reached(Step.REMOVE_RENAMED)
-            if self.replicas is not None:
-                self.replicas.release(UUID(folder.name))
             self._delete(doomed)
             reached(Step.REMOVE_DELETED)
+        if self.replicas is not None:
+            self.replicas.release(UUID(folder.name))  # also where the folder could not be made
         self._resisting.discard(folder)
 
     def _sync_removal(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from dataclasses import fields as fields_of
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -27,6 +28,9 @@ class State(StrEnum):
 
 #: States that never change any more.
 ENDED: Final = frozenset({State.SUCCESS, State.FAILURE, State.REVOKED})
+
+#: Fields by which this process waits for a task; they are no part of what is told of it.
+_WAITED_FOR: Final = frozenset({"changed", "ended", "ending"})
 
 
 @dataclass(slots=True, kw_only=True, eq=False, weakref_slot=True)
@@ -76,6 +80,12 @@ class Task:
         self.count(summary)
         self.state, self.message = State.FAILURE, str(summary.error)
         self.finished = time.time()
+
+    def become(self, other: Task) -> None:
+        """Take over all that ``other`` tells; who waits for this task goes on waiting for it."""
+        for one in fields_of(self):
+            if one.name not in _WAITED_FOR:
+                setattr(self, one.name, getattr(other, one.name))
 
     def to_json(self) -> dict[str, Any]:
         """The task as the disk keeps it (times in seconds)."""

@@ -109,6 +109,16 @@ async def test_a_service_that_stops_ends_it(start_service: StartService, gate: G
     assert {task["state"] for task in seen} <= {"PENDING", "STARTED"}
 
 
+async def test_head_is_answered_at_once_and_without_events(service: Service, gate: Gate) -> None:
+    task_id = await service.upload(EXAMPLE)
+    await gate.arrived.wait()  # it does not end while anyone waits for that
+    target = f"/tasks/{task_id}/events".encode()
+    answer = await service.raw(request(method=b"HEAD", target=target))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"text/event-stream" in head
+    assert body == b""
+
+
 async def test_events_of_an_unknown_task_are_answered_404(service: Service) -> None:
     async with service.client.get("/tasks/1/events") as answer:
         assert answer.status == 404

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import gc
 import io
 import os
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from plays_service.tasks import WorkerPool
+from plays_service.tasks import WorkerPool, intake
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT, FILLER
 from tests.integration.conftest import (
+    LONG,
     MIB,
     Gate,
     Service,
@@ -346,3 +350,48 @@ async def test_work_from_before_the_system_was_started_anew_is_not_trusted(
     assert not list(work.glob("*.partial"))
     gate.open()
     assert (await service.result(task_id)).count(b"\n") == 30_001
+
+
+async def test_a_write_that_fails_behind_an_upload_that_broke_off_is_no_error_in_the_log(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun, broken_off = threading.Event(), threading.Event()
+
+    def fail_late(*_: object) -> None:
+        begun.set()
+        broken_off.wait(LONG)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(intake, "_write", fail_late)
+    data = EXAMPLE + FILLER[: 300 << 10]  # one write
+    await service.raw(request(data, CSV, length=MIB), hang_up=True)
+    await eventually(begun.is_set)
+    broken_off.set()
+    await eventually(lambda: not service.uploads)
+    gc.collect()
+    await service.holds_no_tasks()
+    assert "never retrieved" not in caplog.text
+
+
+#: What it holds is left of earlier calls, in a worker.
+_left: list[bytes] = []
+
+
+def _leave_no_memory() -> None:
+    try:
+        while True:
+            _left.append(bytes(64 << 10))
+    except MemoryError:
+        del _left[-8:]  # to have some for this call's own end
+
+
+@pytest.mark.parametrize("uploads", [1, 5])
+async def test_memory_that_earlier_calls_have_left_costs_no_small_file_its_result(
+    start_service: StartService, uploads: int
+) -> None:
+    service = await start_service(worker_memory=16 << 20)
+    rows = b"".join(b"Song %d,2020-01-01,1\n" % row for row in range(20_000))
+    await service.runner.call("test", _leave_no_memory)
+    ids = await asyncio.gather(*(service.upload(EXAMPLE + rows) for _ in range(uploads)))
+    for task_id in ids:
+        assert (await service.ended_task(task_id))["state"] == "SUCCESS"

@@ -199,7 +199,7 @@ async def test_a_range_beyond_the_end_is_answered_416(service: Service) -> None:
         etag, date = answer.headers["ETag"], answer.headers["Last-Modified"]
     headers: dict[str, str]
     for condition in ({}, {"If-Range": etag}, {"If-Range": date}):
-        for asked in ("bytes=99999-", "bytes=-0", "lines=1-2"):
+        for asked in ("bytes=99999-", "bytes=-0", "bytes=5-2"):
             headers = {"Range": asked} | condition
             async with service.client.get(path, headers=headers) as answer:
                 assert answer.status == 416
@@ -209,6 +209,16 @@ async def test_a_range_beyond_the_end_is_answered_416(service: Service) -> None:
         headers = {"Range": "bytes=99999-", "If-Range": other}
         async with service.client.get(path, headers=headers) as answer:
             assert (answer.status, await answer.read()) == (200, EXAMPLE_RESULT)
+
+
+@pytest.mark.parametrize("asked", ["lines=1-2", "bytes=0-1,5-6", "bytes=-", "bytes", "junk"])
+async def test_a_range_of_another_kind_is_answered_with_the_whole_result(
+    service: Service, asked: str
+) -> None:
+    path = f"/result/{await service.upload(EXAMPLE)}"
+    headers = {"Range": asked}
+    async with service.client.get(path, params={"wait": "60"}, headers=headers) as answer:
+        assert (answer.status, await answer.read()) == (200, EXAMPLE_RESULT)
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,34 @@ async def test_progress_moves_forward_from_pending_to_the_end(
     assert await has_the_large_result(service, task_id)
 
 
+async def test_what_a_cancelled_task_tells_is_what_is_on_disk(
+    start_service: StartService, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = await start_service(**SMALL_SEGMENTS)
+    gate.let(10)
+    task_id = await service.upload(LARGE)
+    await gate.arrived.wait()
+    rows = (await service.task(task_id))["rows"]
+    saving, save = threading.Event(), TaskStore.save
+
+    def save_slowly(store: TaskStore, task: Task) -> None:
+        saving.wait(LONG)
+        save(store, task)
+
+    monkeypatch.setattr(TaskStore, "save", save_slowly)
+    deleting = asyncio.ensure_future(service.client.delete(f"/tasks/{task_id}"))
+    (task,) = service.runner.registry
+    await eventually(task.ending.locked)
+    gate.open()
+    await eventually(lambda: task.rows > rows)
+    saving.set()
+    assert (await deleting).status == 200
+    told = await service.task(task_id)
+    await service.stop()
+    service = await start_service(**SMALL_SEGMENTS)
+    assert await service.task(task_id) == told
+
+
 async def test_a_running_task_can_be_cancelled_and_its_files_go(
     start_service: StartService, gate: Gate
 ) -> None:

@@ -1119,7 +1119,7 @@ class TestOutput:
 
     @pytest.mark.parametrize("memory", [16 << 10, 64 << 10, 1 << 20, 512 << 20])
     @pytest.mark.parametrize("segment_size", [1 << 10, 10_000, 1 << 20])
-    @pytest.mark.parametrize("seed", [0, 1, 2**64 - 1])
+    @pytest.mark.parametrize("seed", [0, 2**64 - 1])
     def test_same_input_same_bytes(
         self, aggregate: Aggregate, memory: int, segment_size: int, seed: int
     ) -> None:

@@ -35,6 +35,7 @@ from plays_service.aggregation import (
 from plays_service.aggregation.groupfile import DamagedFileError, GroupFile
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
 from tests.unit.allocations import fail_each
+from tests.unit.conftest import FOLDER
 
 _kernel = pytest.importorskip("plays_service.aggregation._kernel")
 native = pytest.importorskip("plays_service.aggregation.native")
@@ -42,7 +43,6 @@ native = pytest.importorskip("plays_service.aggregation.native")
 #: A build whose limits are so small that short inputs meet them: the pure one follows suit.
 TINY = _kernel.RECORD_LIMIT < 1 << 20
 LIMIT = _kernel.RECORD_LIMIT
-FOLDER = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -321,9 +321,8 @@ def test_records_about_as_long_as_may_be(
     record = form % (b"s" * (LIMIT + over - len(form % b"")))
     good = b"a,2020-01-01,1"
     lines = [b"Song,Date,Number of Plays", good, record, good]
-    for end in (b"", line_end):
-        check(line_end.join(lines) + end, skip_errors=skip_errors, segment_size=LIMIT // 3)
-    check(line_end.join(lines[:-1]), skip_errors=skip_errors, segment_size=LIMIT // 3)
+    for text in (line_end.join([*lines, b""]), line_end.join(lines[:-1])):
+        check(text, skip_errors=skip_errors, segment_size=LIMIT // 3)
 
 
 @pytest.mark.skipif(TINY, reason="needs the contract's limits")

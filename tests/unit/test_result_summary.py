@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from plays_service.aggregation import DamagedResultError, engine
 from plays_service.aggregation.result_rows import ResultRow
 from plays_service.aggregation.result_summary import ResultSummary
-from tests.unit.test_views import DATES, FOLDER, PLAYS, SONGS, result_of
+from tests.unit.conftest import FOLDER
+from tests.unit.test_views import DATES, PLAYS, SONGS, result_of
 
 
 def model(rows: list[ResultRow]) -> ResultSummary:

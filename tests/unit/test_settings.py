@@ -56,7 +56,7 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_default() -> None:
         ({"PLAYS_WORKERS": "0"}, "PLAYS_WORKERS: '0' is not a whole number of at least 1"),
         ({"PLAYS_WORKER_MEMORY": "1MiB"}, "PLAYS_WORKER_MEMORY: '1MiB' must be at least 16MiB"),
         ({"PLAYS_SEGMENT_SIZE": "0"}, "PLAYS_SEGMENT_SIZE: '0' must be at least 4KiB"),
-        ({"PLAYS_MAX_UPLOAD_SIZE": "0"}, "PLAYS_MAX_UPLOAD_SIZE: '0' must be more than 0"),
+        ({"PLAYS_MAX_UPLOAD_SIZE": "0"}, "PLAYS_MAX_UPLOAD_SIZE: '0' must be at least 1B"),
         ({"PLAYS_MAX_UPLOAD_SIZE": "9" * 400}, "9' is too large"),
         ({"PLAYS_RESULT_TTL": "9" * 400}, "9' is too large"),
         ({"PLAYS_RESULT_TTL": "36501d"}, "PLAYS_RESULT_TTL: '36501d' must be from 0s to 36500d"),

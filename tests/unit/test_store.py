@@ -197,3 +197,20 @@ def test_a_start_that_the_folder_does_not_let_end_is_refused(store: TaskStore) -
     (store.folder(_accepted(store)).parents[1] / "set_aside").touch()
     with pytest.raises(DataFolderError, match="cannot use the data folder"):
         list(store.load())
+
+
+def test_an_upload_that_cannot_begin_is_claimed_by_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = TaskStore(tmp_path, fsync=False, shared=True)
+    store.open()
+    whole, begun = (Task(filename="plays.csv", bytes=5) for _ in range(2))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", _broken)
+        with pytest.raises(OSError, match="error"):
+            store.accept_bytes(b"Song,", whole)
+        with pytest.raises(OSError, match="error"):
+            store.begin(begun)
+    store.discard(begun)
+    assert list((tmp_path / "replicas").glob("*/*")) == []
+    store.close()

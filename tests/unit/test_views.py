@@ -25,8 +25,7 @@ from plays_service.aggregation import (
 from plays_service.aggregation.result_rows import ResultRow, date_text, read_rows
 from plays_service.aggregation.rows import RESULT_HEADER, format_row
 from plays_service.aggregation.view_file import ViewFile
-
-FOLDER = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
+from tests.unit.conftest import FOLDER
 
 #: Songs that are alike, that fold in odd ways, that need quotes, that end in zeros.
 SONGS = [

@@ -1,0 +1,59 @@
+"""A service that shares its data folder, where what others left there, or the disk, is no help."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from plays_service.tasks import State, Task, TaskStore
+from tests.integration.conftest import Service, StartService, eventually
+
+#: Nobody listens there: what is tried here needs no worker.
+NO_BROKER = "amqp://127.0.0.1:1"
+
+
+@pytest.fixture
+def ended(tmp_path: Path) -> Task:
+    """A task of an earlier service, on disk."""
+    store = TaskStore(tmp_path / "data", fsync=False)
+    store.open()
+    task = Task(filename="plays.csv", bytes=5, state=State.REVOKED, finished=1.0)
+    store.accept_bytes(b"Song,", task)
+    store.close()
+    return task
+
+
+async def start_shared(start_service: StartService, **settings: Any) -> Service:
+    return await start_service(executor="celery", broker_url=NO_BROKER, **settings)
+
+
+async def test_tasks_expire_after_the_disk_has_failed_for_a_moment(
+    start_service: StartService, ended: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    survey, failures = TaskStore.survey, iter([True])
+
+    def fail_once(store: TaskStore) -> Iterator[Any]:
+        if next(failures, False):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return survey(store)
+
+    monkeypatch.setattr(TaskStore, "survey", fail_once)
+    service = await start_shared(start_service, result_ttl=0.1)
+    await eventually(lambda: not service.folder(str(ended.id)).exists())
+
+
+async def test_tasks_expire_beside_what_is_none(start_service: StartService, ended: Task) -> None:
+    service = await start_shared(start_service, result_ttl=1.0)
+    damaged = service.folder(str(uuid4()))
+    damaged.mkdir()
+    (damaged / "task.json").write_text("{")
+    (damaged.parent / "stray").touch()
+    await eventually(lambda: not service.folder(str(ended.id)).exists())
+    async with service.client.get(f"/tasks/{damaged.name}") as answer:
+        assert answer.status == 404
