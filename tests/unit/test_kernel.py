@@ -34,6 +34,7 @@ from plays_service.aggregation import (
 )
 from plays_service.aggregation.groupfile import DamagedFileError, GroupFile
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
+from tests.unit.allocations import fail_each
 from tests.unit.conftest import FOLDER
 
 _kernel = pytest.importorskip("plays_service.aggregation._kernel")
@@ -540,6 +541,7 @@ def test_no_allocation_that_fails_does_harm(tmp_path: Path, songs: int, memory: 
     result, scratch = tmp_path / "result", tmp_path / "scratch"
 
     def work() -> None:
+        partial.unlink(missing_ok=True)
         native.aggregate_file(run.source, result, scratch, 1, 1 << 24)
         native.aggregate_segment(run.source, segment, partial, 1, memory)
         native.combine_partials([partial], combined, 1, memory)
@@ -549,22 +551,9 @@ def test_no_allocation_that_fails_does_harm(tmp_path: Path, songs: int, memory: 
 
     work()
     expected = result.read_bytes()
-    held = _kernel.allocated()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(native, "SAMPLE_ROWS", 100)
-        for count in range(10_000):
-            partial.unlink(missing_ok=True)
-            _kernel.fail_allocation(count)
-            try:
-                work()
-            except MemoryError:
-                assert _kernel.allocated() == held
-                continue
-            finally:
-                _kernel.fail_allocation(-1)
-            break
-        else:
-            pytest.fail("there is no end to its allocations")
+        _, count = fail_each(work)
     assert count > 10
     assert result.read_bytes() == expected
     assert not [path for path in tmp_path.iterdir() if path.name.endswith(".tmp")]
