@@ -69,7 +69,7 @@ schemathesis: $(VENV)/.test ## Look for requests that are not answered as /opena
 # Most of the time they wait for the service to try again, so more run at once than there are cores.
 faults: $(VENV)/.test ## Let every single operation on the disk fail, in every way
 	PLAYS_TEST_FAULTS=all $(BIN)/python -m pytest --numprocesses=6 --timeout=3600 \
-	    -o log_cli=true -o log_cli_level=info tests/faults $(ARGS)
+	    --log-level=INFO -rP tests/faults $(ARGS)
 
 MINUTES ?= 30
 soak: $(VENV)/.test ## Mixed load with kills; what it takes must stay flat (MINUTES=30): build/soak

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from hypothesis import settings
 
 from plays_service.aggregation import EngineError, Summary, Transcoder, use_engine
 from plays_service.tasks import Growth, Pipeline, Work
 from tests.cluster.fixtures import broker, shared_worker
 
 __all__ = ["broker", "shared_worker"]
+
+# No test asserts on time. All else is as Hypothesis has it here.
+settings.register_profile("without a clock", deadline=None)
+settings.load_profile("without a clock")
+
+# A shell that runs tests in its background has what they start ignore Ctrl-C, which some try.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HOT100 = Path(__file__).parents[2] / "shared" / "data" / "hot100.csv"
 

@@ -147,7 +147,7 @@ class CallWire:
         return self._root / path
 
     def _source_to_json(self, source: Source) -> Any:
-        return self.to_json((source.path, source.dialect, source.skip_errors))
+        return self.to_json((source.path, source.dialect, source.skip_errors, source.base))
 
     def _source_from_json(self, fields: Any) -> Source:
         return Source(*self.from_json(fields))

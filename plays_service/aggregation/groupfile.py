@@ -101,17 +101,15 @@ class GroupFileWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        keep = False
+        keep = kind is None and not self._discarded
         try:
-            if kind is None and not self._discarded:
-                self._write_index()
-                keep = True
-        finally:
-            self._file.close()
+            with self._file:
+                if keep:
+                    self._write_index()
             if keep:
                 self._temporary.replace(self._path)
-            else:
-                self._temporary.unlink(missing_ok=True)
+        finally:
+            self._temporary.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Leave no file behind."""

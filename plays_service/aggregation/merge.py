@@ -12,8 +12,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from plays_service.aggregation.groupfile import Group, GroupFile, GroupFileWriter
 from plays_service.aggregation.groups import GROUP_COST, Groups
@@ -36,12 +35,14 @@ def merge_partitions(
     """
     groups = 0
     files = [GroupFile(path, partitions) for path in partials]
-    with _RunWriter(run, memory) as writer:
+    with GroupFileWriter(run) as writer:
+        rows = _WaitingRows(writer, memory)
         for partition in partitions:
             for merged in _merge_partition(files, partition, seed, memory // 2):
                 groups += len(merged.totals)
-                writer.add(merged)
-        writer.file.note = {"groups": groups}
+                rows.add(merged)
+        rows.flush()
+        writer.note = {"groups": groups}
     return groups
 
 
@@ -74,42 +75,30 @@ def _merge_partition(
         yield merged
 
 
-class _RunWriter:
+class _WaitingRows:
     """Collects rows by range of first row and writes them when they outgrow their memory."""
 
-    def __init__(self, run: Path, memory: int) -> None:
-        self.file = GroupFileWriter(run)
+    def __init__(self, run: GroupFileWriter, memory: int) -> None:
+        self._run = run
         self._range_size = range_size(memory)
         self._budget = memory // 4
         self._ranges: defaultdict[int, list[Group]] = defaultdict(list)
         self._size = 0
 
-    def __enter__(self) -> Self:
-        self.file.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self._flush()
-        self.file.__exit__(kind, error, traceback)
-
     def add(self, merged: Groups) -> None:
+        """Take the groups as rows of the result."""
         for (song, date), total in merged.totals.items():
             first = merged.firsts[song, date]
             row = format_row(song, date, total)
             self._ranges[first // self._range_size].append((first, 0, 0, row))
             self._size += _ROW_COST + len(row)
             if self._size > self._budget:
-                self._flush()
+                self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what waits."""
         for bucket in sorted(self._ranges):
-            self.file.write(bucket, self._ranges[bucket])
+            self._run.write(bucket, self._ranges[bucket])
         self._ranges.clear()
         self._size = 0
 

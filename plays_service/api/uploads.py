@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
-from aiohttp import ClientError, HttpVersion11, web
+from aiohttp import HttpVersion11, web
 
 from plays_service.aggregation import EncodingError, Transcoder
 from plays_service.aggregation.unpack import PACKINGS, PackingError, Unpacker
 from plays_service.api.access import check_access
+from plays_service.api.body import CLOSE, body_of, check_length, pieces_of, too_large, usage
 from plays_service.api.context import OWNER, RUNNER, SETTINGS, UPLOADS
 from plays_service.api.errors import ApiError, no_room
 from plays_service.api.health import refuse_uploads
@@ -28,7 +29,7 @@ from plays_service.tasks import CURRENT_TASK, Intake, Task
 __all__ = ["answer_expectation", "process_csv"]
 
 _NO_FILE: Final = "No upload file sent"
-#: Types of a raw body that may be a CSV; none at all is what `curl -T` sends.
+#: Types of a raw body that may be a CSV, packed or not; none at all is what `curl -T` sends.
 _RAW_TYPES: Final = frozenset(
     {
         "",
@@ -36,15 +37,15 @@ _RAW_TYPES: Final = frozenset(
         "text/plain",
         "text/tab-separated-values",
         "application/csv",
+        "application/gzip",
         "application/octet-stream",
         "application/vnd.ms-excel",
+        "application/zstd",
     }
 )
 #: First bytes of archives and spreadsheets, which people mistake for CSV.
 _ZIP: Final = b"PK\x03\x04"
 _MAGIC_SIZE: Final = max(map(len, (_ZIP, *chain(*PACKINGS.values()))))
-#: Closes the connection: what is left of the upload is not worth reading.
-_CLOSE: Final = {"Connection": "close"}
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ class _Upload:
         before = self.task.bytes
         self.task.bytes += len(data)
         if self.task.bytes > self.limit:
-            raise _too_large(self.limit)
+            raise too_large(self.limit)
         if before < _MAGIC_SIZE:
             self.head += data
             if len(self.head) < _MAGIC_SIZE:
@@ -81,7 +82,7 @@ class _Upload:
         """See from the first bytes what the file is. Raises `ApiError` 415."""
         if head.startswith(_ZIP):
             raise ApiError(
-                415, "The file is a zip archive or a spreadsheet; save it as CSV first", _CLOSE
+                415, "The file is a zip archive or a spreadsheet; save it as CSV first", CLOSE
             )
         for packing, starts in PACKINGS.items():
             if head.startswith(starts):
@@ -91,10 +92,10 @@ class _Upload:
         if self.unpacker is None:
             await self._decode(data)
             return
-        async for piece in _pieces(self.unpacker, data):
+        async for piece in pieces_of(self.unpacker, data):
             self.unpacked += len(piece)
             if self.unpacked > self.limit:  # a few bytes can become any number of them
-                raise _too_large(self.limit)
+                raise too_large(self.limit)
             await self._decode(piece)
 
     async def _decode(self, data: bytes) -> None:
@@ -150,9 +151,7 @@ async def answer_expectation(request: web.Request) -> None:
 def _refuse_unread(request: web.Request) -> None:
     """Raise `ApiError` where an upload cannot be taken, as far as its headers tell."""
     refuse_uploads(request.app)
-    limit = request.app[SETTINGS].max_upload_size
-    if (request.content_length or 0) > limit + _FORM_OVERHEAD:
-        raise _too_large(limit)
+    check_length(request)
 
 
 async def _receive(request: web.Request, transcoder: Transcoder, task: Task) -> None:
@@ -172,14 +171,10 @@ async def _receive(request: web.Request, transcoder: Transcoder, task: Task) -> 
     except BaseException as error:
         await intake.abandon()
         if isinstance(error, PackingError):
-            raise ApiError(400, str(error), _CLOSE) from None
+            raise ApiError(400, str(error), CLOSE) from None
         if isinstance(error, OSError):
             raise no_room(error) from error
         raise
-
-
-#: What a form may add to the size of the file, in bytes.
-_FORM_OVERHEAD: Final = 64 << 10
 
 
 def _options(request: web.Request) -> tuple[Transcoder, bool]:
@@ -195,12 +190,12 @@ def _options(request: web.Request) -> tuple[Transcoder, bool]:
 
 async def _read_body(request: web.Request, upload: _Upload) -> None:
     content_type = request.content_type if "Content-Type" in request.headers else ""
-    chunks = _unpacked(request, _chunks(request))
+    chunks = body_of(request)
     if content_type == "multipart/form-data":
         try:
             await _read_form(request, chunks, upload)
         except MultipartError as error:
-            raise ApiError(400, str(error), _CLOSE) from None
+            raise ApiError(400, str(error), CLOSE) from None
     elif content_type in _RAW_TYPES:
         upload.task.filename = _raw_filename(request)
         async for chunk in chunks:
@@ -209,7 +204,7 @@ async def _read_body(request: web.Request, upload: _Upload) -> None:
             raise ApiError(400, _NO_FILE)
     else:
         raise ApiError(
-            415, f"A body of type {content_type[:100]} is not taken; {_usage(request)}", _CLOSE
+            415, f"A body of type {content_type[:100]} is not taken; {usage(request)}", CLOSE
         )
 
 
@@ -227,9 +222,9 @@ async def _read_form(request: web.Request, chunks: AsyncIterator[bytes], upload:
             continue
         if part.filename is None:
             problem = f'{_NO_FILE}: the field "file" holds text'
-            raise ApiError(400, f"{problem}; {_usage(request)}", _CLOSE)
+            raise ApiError(400, f"{problem}; {usage(request)}", CLOSE)
         if found:
-            raise ApiError(400, "Two files in one request; send each in its own", _CLOSE)
+            raise ApiError(400, "Two files in one request; send each in its own", CLOSE)
         found = await _read_part(part, upload)
     if not found:
         raise ApiError(400, _NO_FILE)
@@ -243,85 +238,7 @@ async def _read_part(part: Part, upload: _Upload) -> bool:
     return bool(part.filename or upload.task.bytes)
 
 
-async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
-    """The body as it arrives. Raises `ApiError` where it stops arriving, or hardly does."""
-    settings, loop = request.app[SETTINGS], asyncio.get_running_loop()
-    timeout, least = settings.upload_timeout, settings.min_upload_rate
-    begun, size = loop.time(), 0
-    while True:
-        try:
-            async with asyncio.timeout(timeout):
-                chunk = await request.content.readany()
-        except TimeoutError:
-            raise _timed_out(f"Nothing came for {timeout:g} s") from None
-        except (ClientError, web.RequestPayloadError, ConnectionError) as error:
-            raise ApiError(400, f"The upload ended early: {error}", _CLOSE) from None
-        if not chunk:
-            return
-        size += len(chunk)
-        if size < (loop.time() - begun - timeout) * least:
-            raise _timed_out(f"Less than {least} bytes came in a second")
-        yield chunk
-
-
-def _timed_out(problem: str) -> ApiError:
-    return ApiError(408, f"{problem}; send the file again", _CLOSE)
-
-
-async def _unpacked(request: web.Request, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The body without its Content-Encoding (RFC 9110, section 8.4). Raises `ApiError` 415."""
-    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    packing = coding.removeprefix("x-")
-    limit = request.app[SETTINGS].max_upload_size
-    left = limit + _FORM_OVERHEAD  # what lies outside the file counts, too
-    if coding == "identity":
-        async for chunk in chunks:
-            left -= len(chunk)
-            if left < 0:
-                raise _too_large(limit)
-            yield chunk
-        return
-    if packing not in PACKINGS:
-        raise ApiError(
-            415,
-            f"Content-Encoding {coding[:40]} is not taken, only gzip and zstd; {_usage(request)}",
-            {**_CLOSE, "Accept-Encoding": ", ".join(PACKINGS)},
-        )
-    unpacker = Unpacker(packing)
-    async for chunk in chunks:
-        async for piece in _pieces(unpacker, chunk):
-            left -= len(piece)
-            if left < 0:
-                raise _too_large(limit)
-            yield piece
-    unpacker.finish()
-
-
-async def _pieces(unpacker: Unpacker, data: bytes) -> AsyncIterator[bytes]:
-    """What ``data`` unpacks to, without stalling the loop."""
-    pieces = unpacker.feed(data)
-    while piece := await asyncio.to_thread(next, pieces, b""):
-        yield piece
-
-
 def _raw_filename(request: web.Request) -> str:
     """The name of a raw body, if the path or the query has one; never used as a path."""
     name = request.match_info.get("filename") or request.query.get("filename", "")
     return last_component(name) or "upload.csv"
-
-
-def _too_large(limit: int) -> ApiError:
-    return ApiError(
-        413, f"The file is larger than {limit} bytes, the most that this service takes", _CLOSE
-    )
-
-
-def _usage(request: web.Request) -> str:
-    try:
-        url = str(request.url.with_query(None))
-    except ValueError:  # of a Host header that is none
-        url = request.path
-    return (
-        f"send the file with: curl --form 'file=@plays.csv' {url} "
-        f"or: curl --header 'Content-Type: text/csv' --data-binary @plays.csv {url}"
-    )

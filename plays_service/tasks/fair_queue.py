@@ -47,7 +47,7 @@ class FairQueue:
         """
         await self._acquire(turn_of)
         running = asyncio.ensure_future(start())
-        running.add_done_callback(lambda _: self._release())
+        running.add_done_callback(self._note_end)
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
@@ -59,8 +59,11 @@ class FairQueue:
             if not self._may_wait():
                 running.cancel()
             await asyncio.wait([running], timeout=_LOOK_AGAIN)
+
+    def _note_end(self, running: asyncio.Future[Any]) -> None:
+        self._release()
         if not running.cancelled():
-            running.exception()  # or it would be logged that nobody has asked for it
+            running.exception()  # known to who waits, if anyone still does
 
     async def _acquire(self, turn_of: Hashable) -> None:
         if self._free > 0:

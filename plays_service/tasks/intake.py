@@ -99,8 +99,8 @@ class Intake:
 
     async def abandon(self) -> None:
         """Forget all of it: it becomes no task."""
-        if under_way := [one for one in (self._writing, self._syncing) if one is not None]:
-            await asyncio.wait(under_way)
+        under_way = [one for one in (self._writing, self._syncing) if one is not None]
+        await asyncio.shield(asyncio.gather(*under_way, return_exceptions=True))
         with suppress(OSError):  # the file goes anyway
             await self._close()
         if self._on_disk:

@@ -461,17 +461,16 @@ class TaskRunner:
         ttl = self._settings.result_ttl
         while True:
             try:
-                for task in await self._expired(ttl):
-                    await self._remove_expired(task)
-            except OSError as error:  # of a shared folder, which may be on another machine
+                expired = await self._expired(ttl)
+            except OSError as error:
                 _log.error("cannot look for expired tasks, will try again: %s", error)
+                expired = []
+            for task in expired:
+                try:
+                    await self.remove(task)
+                except OSError as error:
+                    _log.error("cannot remove expired task %s: %s", task.id, error)
             await asyncio.sleep(min(max(ttl / 10, 0.1), _SWEEP_AT_LEAST_EVERY))
-
-    async def _remove_expired(self, task: Task) -> None:
-        try:
-            await self.remove(task)
-        except OSError as error:
-            _log.error("cannot remove expired task %s: %s", task.id, error)
 
     async def _expired(self, ttl: float) -> list[Task]:
         if self._sharing is not None:

@@ -55,8 +55,8 @@ _SHARE_AGAIN: Final = 0.1
 #: What a folder without a state, and a file among the folders, are met with; any other `OSError` is
 #: the disk's, and keeps the service from starting: the task may be there.
 _NO_TASK: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
-#: And what a state that is none of ours, or damaged, is met with.
-_NO_STATE: Final = (*_NO_TASK, ValueError, KeyError, TypeError, AttributeError)
+#: What a file is met with that is no state.
+_NO_STATE: Final = (ValueError, KeyError, TypeError, AttributeError)
 
 _log = logging.getLogger(__name__)
 
@@ -275,10 +275,10 @@ class TaskStore:
         return None
 
     def read(self, task_id: UUID) -> Task | None:
-        """The task as it is on disk; None where there is none, or its state cannot be read."""
+        """The task as it is on disk; None where there is none, or what is there is none."""
         try:
             return self._read(self._tasks / str(task_id))
-        except _NO_STATE:
+        except (*_NO_TASK, *_NO_STATE):
             return None
 
     def survey(self) -> Iterator[tuple[UUID, float, int]]:
@@ -312,7 +312,7 @@ class TaskStore:
             task = self._read(folder)
             if folder != self.folder(task):
                 raise ValueError("the folder has another name than the task")
-        except _NO_STATE as error:
+        except (*_NO_TASK, *_NO_STATE) as error:
             self._set_aside.mkdir(exist_ok=True)
             target = self._set_aside / f"{folder.name}.{uuid4().hex[:8]}"
             folder.rename(target)

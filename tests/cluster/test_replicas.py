@@ -169,7 +169,7 @@ async def test_what_expires_is_gone_at_each(
     async with asyncio.timeout(LONG):
         while [await status(http, one, task_id) for one in (first, second)] != [404, 404]:
             await asyncio.sleep(0.1)
-    assert list((first.data_dir / "tasks").iterdir()) == []
+    await eventually(lambda: not list((first.data_dir / "tasks").iterdir()))
 
 
 async def test_a_task_that_nobody_has_is_found(

@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 
 import aiohttp
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule
@@ -135,7 +136,7 @@ async def _clean(data_dir: Path) -> None:
             await asyncio.sleep(0.05)
 
 
-TestLife = Life.TestCase
+TestLife = pytest.mark.timeout(600)(Life.TestCase)  # a dozen lives of a service
 TestLife.settings = settings(
     max_examples=4,
     stateful_step_count=12,

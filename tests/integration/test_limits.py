@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import gc
 import io
 import os
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from plays_service.tasks import WorkerPool
+from plays_service.tasks import WorkerPool, intake
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT, FILLER
 from tests.integration.conftest import (
+    LONG,
     MIB,
     Gate,
     Service,
@@ -346,6 +350,27 @@ async def test_work_from_before_the_system_was_started_anew_is_not_trusted(
     assert not list(work.glob("*.partial"))
     gate.open()
     assert (await service.result(task_id)).count(b"\n") == 30_001
+
+
+async def test_a_write_that_fails_behind_an_upload_that_broke_off_is_no_error_in_the_log(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun, broken_off = threading.Event(), threading.Event()
+
+    def fail_late(*_: object) -> None:
+        begun.set()
+        broken_off.wait(LONG)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(intake, "_write", fail_late)
+    data = EXAMPLE + FILLER[: 300 << 10]  # one write
+    await service.raw(request(data, CSV, length=MIB), hang_up=True)
+    await eventually(begun.is_set)
+    broken_off.set()
+    await eventually(lambda: not service.uploads)
+    gc.collect()
+    await service.holds_no_tasks()
+    assert "never retrieved" not in caplog.text
 
 
 #: What it holds is left of earlier calls, in a worker.

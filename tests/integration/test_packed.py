@@ -50,6 +50,17 @@ async def refused(service: Service, body: bytes, *headers: bytes) -> str:
 
 
 @each_packing
+async def test_a_packed_body_may_have_the_type_of_its_packing(
+    service: Service, packing: str
+) -> None:
+    headers = {"Content-Type": f"application/{packing}"}
+    body = PACK[packing](EXAMPLE)
+    async with service.client.post("/process_csv", data=body, headers=headers) as answer:
+        assert answer.status == 200, await answer.text()
+        assert await service.result((await answer.json())["task_id"]) == EXAMPLE_RESULT
+
+
+@each_packing
 async def test_a_packed_file_is_known_by_its_first_bytes(service: Service, packing: str) -> None:
     task_id = await service.upload(PACK[packing](EXAMPLE), filename="plays.csv.gz")
     assert await service.result(task_id) == EXAMPLE_RESULT

@@ -51,7 +51,7 @@ SUMMARY = Summary(rows=1 << 62, lines=3, groups=2, skipped=1, errors=(ERROR,), e
         range(3, 512),
         DIALECT,
         Segment(0, 1 << 50, rough=True, growing=True),
-        Source(ROOT / "input.csv", DIALECT, skip_errors=True),
+        Source(ROOT / "input.csv", DIALECT, skip_errors=True, base=1 << 40),
         SUMMARY,
         Reading(5, 1 << 45, SUMMARY),
         [[range(1, 2), 17], [ROOT / "a", None]],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -128,3 +129,22 @@ async def test_an_error_of_a_call_is_passed_on_and_frees_its_slot(calls: Calls) 
     await asyncio.sleep(0.01)
     await calls.end("b1")
     assert await second == "b1"
+
+
+async def test_an_error_that_nobody_waits_for_any_more_is_not_logged(
+    calls: Calls, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A task that was cancelled is cancelled again when the service stops."""
+    queue = FairQueue(1)
+    (first,) = await _enqueue(queue, calls, "a1")
+    for _ in range(2):
+        first.cancel()
+        await asyncio.sleep(0.01)
+    assert first.cancelled()
+    calls._ends.pop("a1").set_exception(OSError("disk on fire"))
+    await asyncio.sleep(0.01)
+    del first
+    gc.collect()
+    assert not caplog.records
+    await _enqueue(queue, calls, "b1")
+    assert calls.begun == ["a1", "b1"]

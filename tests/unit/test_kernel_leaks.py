@@ -25,7 +25,7 @@ def work(folder):
     source = Source(path, dialect_of(path), skip_errors=True)
     partial, combined, run = folder / "partial", folder / "combined", folder / "run"
     result = folder / "result"
-    for memory in (1 << 16, 1 << 24):
+    for memory in (1 << 14, 1 << 24):
         partial.unlink(missing_ok=True)
         native.aggregate_file(source, result, folder / "scratch", 1, memory)
         segment = Segment(source.dialect.data_start, path.stat().st_size)
@@ -40,7 +40,7 @@ def work(folder):
 
 with TemporaryDirectory() as name:
     folder = Path(name)
-    rows = [f'"song ""{i}"" {"x" * (i % 60)}",2020-01-{i % 28 + 1:02},{i}' for i in range(3000)]
+    rows = [f'"song ""{i}"" {"x" * (i % 60)}",2020-01-{i % 28 + 1:02},{i}' for i in range(1000)]
     rows += ["bad", '"never closed', "a,2020-02-30,1"] * 40
     (folder / "input.csv").write_text("\n".join(["Song,Date,Number of Plays", *rows, ""]))
     native.SAMPLE_ROWS = 1000

@@ -10,6 +10,7 @@ import pytest
 
 from plays_service.aggregation import DamagedResultError, RowQuery, pure
 from plays_service.aggregation.result_rows import ResultRow
+from tests.unit.allocations import fail_each
 from tests.unit.test_views import DATES, PLAYS, SONGS, result_of
 
 _kernel = pytest.importorskip("plays_service.aggregation._kernel")
@@ -39,19 +40,7 @@ def _calls(result: Path, memory: int) -> list[Callable[[], object]]:
 def test_every_allocation_may_fail(tmp_path: Path, memory: int, rows: list[ResultRow]) -> None:
     for call in _calls(result_of(rows, tmp_path), memory):
         expected = call()
-        held = _kernel.allocated()
-        for count in range(10_000):
-            _kernel.fail_allocation(count)
-            try:
-                found = call()
-            except MemoryError:
-                assert _kernel.allocated() == held
-                continue
-            finally:
-                _kernel.fail_allocation(-1)
-            break
-        else:
-            pytest.fail("there is no end to its allocations")
+        found, count = fail_each(call)
         assert (found, count > 0) == (expected, True)
         assert not list(tmp_path.glob("*.tmp"))
 

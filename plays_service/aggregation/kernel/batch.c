@@ -1,7 +1,5 @@
 #include "batch.h"
 
-#include "memory.h"
-
 /* Of the scratch, once it is needed: a batch of short songs, which is not cut short for it. */
 #define SCRATCH_LEAST (2 * PK_PADDING * (size_t)PK_BATCH)
 
@@ -15,8 +13,7 @@ pk_batch_init(pk_batch *batch)
 void
 pk_batch_free(pk_batch *batch)
 {
-    pk_release(batch->scratch, batch->scratch_size);
-    batch->scratch = NULL;
+    pk_space_free(&batch->scratch);
 }
 
 pk_status
@@ -41,31 +38,23 @@ scratch_for(pk_span song)
 static pk_status
 room_in_scratch(pk_batch *batch, size_t size)
 {
-    if (batch->scratch_size - batch->scratch_used >= size) {
+    if (batch->scratch.size - batch->scratch_used >= size) {
         return PK_OK;
     }
     pk_status status = pk_batch_flush(batch);
-    if (status != PK_OK || batch->scratch_size >= size) {
+    if (status != PK_OK || batch->scratch.size >= size) {
         return status;
     }
-    size = size < SCRATCH_LEAST ? SCRATCH_LEAST : 2 * size;
-    uint8_t *scratch = pk_allocate(size);
-    if (scratch == NULL) {
-        return PK_NO_MEMORY;
-    }
-    pk_release(batch->scratch, batch->scratch_size);
-    batch->scratch = scratch;
-    batch->scratch_size = size;
-    return PK_OK;
+    return pk_space_for(&batch->scratch, size < SCRATCH_LEAST ? SCRATCH_LEAST : 2 * size);
 }
 
 bool
 pk_batch_undo_quotes(pk_batch *batch, pk_span *song)
 {
-    if (batch->scratch_size - batch->scratch_used < scratch_for(*song)) {
+    if (batch->scratch.size - batch->scratch_used < scratch_for(*song)) {
         return false;
     }
-    uint8_t *to = batch->scratch + batch->scratch_used;
+    uint8_t *to = batch->scratch.bytes + batch->scratch_used;
     const uint8_t *from = song->start, *quote;
     const uint8_t *const undone = to;
     while ((quote = pk_find_byte(from, song->end, '"')) != NULL) {

@@ -3,6 +3,7 @@
 #define PLAYS_KERNEL_BATCH_H
 
 #include "fields.h"
+#include "memory.h"
 
 #define PK_BATCH 128
 
@@ -16,8 +17,7 @@ typedef struct {
     uint64_t taken; /* rows, so far: sent and not yet */
     pk_sink *sink;
     void *context;
-    uint8_t *scratch; /* songs whose quotes had to be undone */
-    size_t scratch_size;
+    pk_space scratch; /* songs whose quotes had to be undone */
     size_t scratch_used;
 } pk_batch;
 

@@ -29,14 +29,14 @@ typedef enum {
     PK_STOPPED,   /* at the first bad record */
     PK_OUTGROWN,  /* the groups do not fit the memory */
     PK_NO_MEMORY,
-    PK_INPUT_ERROR,  /* errno and the file's number are in pk_failure */
-    PK_OUTPUT_ERROR,
+    PK_INPUT_ERROR,  /* errno says why */
+    PK_OUTPUT_ERROR, /* the same */
     PK_DAMAGED,  /* a group file that is not what it claims to be */
 } pk_status;
 
+/* Which of several inputs a call was at when it failed. */
 typedef struct {
-    int number;   /* errno */
-    size_t file;  /* which of several inputs */
+    size_t file;
 } pk_failure;
 
 /* Every buffer that holds text may be read (never used) this far beyond its text, so that short

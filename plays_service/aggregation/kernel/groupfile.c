@@ -23,61 +23,21 @@ void
 pk_writer_open(pk_writer *writer, int descriptor, uint64_t offset)
 {
     memset(writer, 0, sizeof *writer);
-    writer->descriptor = descriptor;
-    writer->offset = offset;
+    pk_output_init(&writer->out, descriptor, offset);
 }
 
 void
 pk_writer_close(pk_writer *writer)
 {
-    pk_release(writer->out, writer->capacity);
+    pk_output_free(&writer->out);
     pk_release(writer->index, writer->index_capacity);
-    writer->out = NULL;
     writer->index = NULL;
-}
-
-pk_status
-pk_write_at(int descriptor, const uint8_t *bytes, size_t size, uint64_t offset)
-{
-    while (size > 0) {
-        ssize_t count = pwrite(descriptor, bytes, size, (off_t)offset);
-        if (count < 0 && errno == EINTR) {
-            continue;
-        }
-        if (count <= 0) {
-            errno = count == 0 ? ENOSPC : errno;
-            return PK_OUTPUT_ERROR;
-        }
-        bytes += count;
-        size -= (size_t)count;
-        offset += (uint64_t)count;
-    }
-    return PK_OK;
 }
 
 pk_status
 pk_writer_flush(pk_writer *writer)
 {
-    pk_status status =
-        pk_write_at(writer->descriptor, writer->out, writer->used, writer->offset);
-    writer->offset += writer->used;
-    writer->used = 0;
-    return status;
-}
-
-static pk_status
-grow(uint8_t **memory, size_t *capacity, size_t wanted)
-{
-    if (wanted <= *capacity) {
-        return PK_OK;
-    }
-    uint8_t *moved = pk_resize(*memory, *capacity, wanted);
-    if (moved == NULL) {
-        return PK_NO_MEMORY;
-    }
-    *memory = moved;
-    *capacity = wanted;
-    return PK_OK;
+    return pk_output_flush(&writer->out);
 }
 
 static uint8_t
@@ -108,16 +68,18 @@ add_index_entry(pk_writer *writer, uint32_t bucket, const pk_block_shape *shape,
     size_t wanted = writer->index_used + ENTRY_SIZE;
     if (wanted > writer->index_capacity) {
         size_t capacity = writer->index_capacity ? 2 * writer->index_capacity : 1024;
-        pk_status status = grow(&writer->index, &writer->index_capacity, capacity);
-        if (status != PK_OK) {
-            return status;
+        uint8_t *index = pk_resize(writer->index, writer->index_capacity, capacity);
+        if (index == NULL) {
+            return PK_NO_MEMORY;
         }
+        writer->index = index;
+        writer->index_capacity = capacity;
     }
     uint8_t *entry = writer->index + writer->index_used;
     memset(entry, 0, ENTRY_SIZE);
     pk_store(entry, bucket, 4);
     pk_store(entry + 4, shape->count, 4);
-    pk_store(entry + 8, writer->offset + writer->used, 8);
+    pk_store(entry + 8, writer->out.offset + writer->out.used, 8);
     pk_store(entry + 16, size, 8);
     pk_store(entry + 24, shape->first_min, 8);
     memcpy(entry + 32, widths, 4);
@@ -140,17 +102,18 @@ pk_writer_begin(pk_writer *writer, uint32_t bucket, const pk_block_shape *shape,
         width += block->widths[i];
     }
     size += width * shape->count;
+    pk_output *out = &writer->out;
     pk_status status = PK_OK;
-    if (writer->used > 0 && writer->used + size + PK_PADDING > writer->capacity) {
-        status = pk_writer_flush(writer);
+    size_t wanted = size + PK_PADDING;
+    if (out->used > 0 && out->size - out->used < wanted) {
+        status = pk_output_flush(out);
     }
     /* small files stay small in memory too */
-    size_t wanted = size + PK_PADDING;
-    if (status == PK_OK && writer->capacity < OUT_SIZE && wanted < OUT_SIZE) {
+    if (out->size < OUT_SIZE && wanted < OUT_SIZE) {
         wanted = wanted * 8 < OUT_SIZE ? wanted * 8 : OUT_SIZE;
     }
     if (status == PK_OK) {
-        status = grow(&writer->out, &writer->capacity, wanted);
+        status = pk_output_reserve(out, wanted);
     }
     if (status == PK_OK) {
         status = add_index_entry(writer, bucket, shape, size, block->widths);
@@ -158,13 +121,13 @@ pk_writer_begin(pk_writer *writer, uint32_t bucket, const pk_block_shape *shape,
     if (status != PK_OK) {
         return status;
     }
-    uint8_t *column = writer->out + writer->used;
+    uint8_t *column = out->bytes + out->used;
     for (int i = 0; i < 4; i++) {
         block->columns[i] = column;
         column += block->widths[i] * shape->count;
     }
     block->text = column;
-    writer->used += size;
+    out->used += size;
     return PK_OK;
 }
 
@@ -345,7 +308,6 @@ pk_blocks_open(pk_blocks *blocks, const char *const *paths, size_t files, uint32
                                ? PK_INPUT_ERROR
                                : read_index(blocks, i, first_bucket, last_bucket);
         if (status != PK_OK) {
-            failure->number = errno;
             return status;
         }
     }

@@ -3,16 +3,13 @@
 #define PLAYS_KERNEL_GROUPFILE_H
 
 #include "common.h"
+#include "output.h"
 
 /* ---- Writing ---- */
 
 /* Writes blocks; magic, index and trailer are the caller's to add (the note is JSON). */
 typedef struct {
-    int descriptor;
-    uint8_t *out;
-    size_t used;
-    size_t capacity;
-    uint64_t offset; /* in the file of out[0] */
+    pk_output out;
     uint8_t *index;  /* packed entries */
     size_t index_used;
     size_t index_capacity;
@@ -45,9 +42,6 @@ pk_status pk_writer_flush(pk_writer *writer);
 /* Starts a block of exactly the groups that went into `shape`. */
 pk_status pk_writer_begin(pk_writer *writer, uint32_t bucket, const pk_block_shape *shape,
                           pk_block_writer *block);
-
-/* Writes all of `size` bytes at `offset`. */
-pk_status pk_write_at(int descriptor, const uint8_t *bytes, size_t size, uint64_t offset);
 
 static inline void
 pk_shape_add(pk_block_shape *shape, uint64_t first, uint32_t date, pk_int128 total,

@@ -136,7 +136,8 @@ read_fields(const uint8_t *bytes, size_t from, const uint32_t *index, const pk_d
 /* Takes whole and good records, from the position on, as many as the batch has room for: nearly
  * all records, in a loop that holds nothing else. How many positions it used. */
 static inline __attribute__((always_inline)) size_t
-take_whole(pk_scan *scan, const pk_indexed *indexed, size_t slot, size_t limit, bool usual)
+take_whole(pk_scan *scan, const pk_indexed *indexed, size_t slot, size_t limit, bool usual,
+           bool quotes)
 {
     const pk_dialect dialect = dialect_of(scan, usual);
     const uint8_t *bytes = scan->buffer.bytes;
@@ -152,7 +153,7 @@ take_whole(pk_scan *scan, const pk_indexed *indexed, size_t slot, size_t limit, 
         if (PK_UNLIKELY(!is_whole(bytes, index, &dialect))) {
             break;
         }
-        read_fields(bytes, from, index, &dialect, indexed->quotes, &fields);
+        read_fields(bytes, from, index, &dialect, quotes, &fields);
         if (PK_UNLIKELY(fields.song_escaped) &&
             !pk_batch_undo_quotes(batch, &fields.song)) {
             break;
@@ -186,7 +187,8 @@ take_indexed(pk_scan *scan, const pk_indexed *indexed, size_t limit, bool struct
     size_t slot = 0;
     while (buffer->position < limit) {
         if (structure && PK_LIKELY(utf8)) {
-            slot += take_whole(scan, indexed, slot, limit, usual);
+            slot += quotes ? take_whole(scan, indexed, slot, limit, usual, true)
+                           : take_whole(scan, indexed, slot, limit, usual, false);
             pk_status status = scan->batch.count == scan->batch.size ? pk_batch_flush(&scan->batch) : PK_OK;
             if (status != PK_OK || buffer->position >= limit) {
                 return status;

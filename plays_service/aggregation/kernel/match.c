@@ -3,7 +3,6 @@
 #endif
 #include "match.h"
 
-#include "memory.h"
 #include "utf8.h"
 
 void
@@ -20,20 +19,7 @@ pk_match_open(pk_match *match)
 void
 pk_match_close(pk_match *match)
 {
-    pk_release(match->folded, match->folded_size);
-    match->folded = NULL;
-}
-
-static pk_status
-reserve(pk_match *match, size_t size)
-{
-    if (size <= match->folded_size) {
-        return PK_OK;
-    }
-    pk_release(match->folded, match->folded_size);
-    match->folded = pk_allocate(size);
-    match->folded_size = match->folded == NULL ? 0 : size;
-    return match->folded == NULL ? PK_NO_MEMORY : PK_OK;
+    pk_space_free(&match->folded);
 }
 
 /* Folds as if all were ASCII; false where it is not. */
@@ -117,16 +103,16 @@ pk_match_row(pk_match *match, const pk_result_row *row)
     }
     /* a character of two bytes or more may become one of PK_FOLD_TEXT */
     size_t length = row->length;
-    pk_status status = reserve(match, length * (PK_FOLD_TEXT / 2));
+    pk_status status = pk_space_for(&match->folded, length * (PK_FOLD_TEXT / 2));
     if (status != PK_OK) {
         return status;
     }
-    if (!fold_ascii(row->song, length, match->folded)) {
+    if (!fold_ascii(row->song, length, match->folded.bytes)) {
         if (!pk_is_utf8(row->song, length)) {
             return PK_DAMAGED;
         }
-        length = fold_unicode(match, row->song, length, match->folded);
+        length = fold_unicode(match, row->song, length, match->folded.bytes);
     }
-    bool found = memmem(match->folded, length, match->needle, match->needle_length) != NULL;
+    bool found = memmem(match->folded.bytes, length, match->needle, match->needle_length) != NULL;
     return found ? PK_OK : PK_STOPPED;
 }

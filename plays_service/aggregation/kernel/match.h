@@ -3,6 +3,7 @@
 #define PLAYS_KERNEL_MATCH_H
 
 #include "common.h"
+#include "memory.h"
 #include "result.h"
 
 #define PK_FOLD_TEXT 12
@@ -22,8 +23,7 @@ typedef struct {
     const pk_fold_entry *folds; /* of characters beyond ASCII, in order */
     size_t fold_count;
     uint8_t blocks[PK_FOLD_BLOCKS]; /* a bit for 64 characters: whether any of them is in `folds` */
-    uint8_t *folded;                /* the present song */
-    size_t folded_size;
+    pk_space folded;                /* the present song */
 } pk_match;
 
 /* What is not set is 0; the other members must be set before. */

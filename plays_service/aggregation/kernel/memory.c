@@ -3,6 +3,7 @@
 #endif
 #include "memory.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -97,6 +98,7 @@ pk_release(void *memory, size_t size)
     if (memory == NULL) {
         return;
     }
+    const int before = errno;
     size = rounded(size ? size : 1);
     atomic_fetch_sub_explicit(&allocated, size, memory_order_relaxed);
     if (size >= MAPPED) {
@@ -104,6 +106,7 @@ pk_release(void *memory, size_t size)
     } else {
         free(memory);
     }
+    errno = before;
 }
 
 void *
@@ -134,6 +137,25 @@ pk_resize(void *memory, size_t old_size, size_t size)
         pk_release(memory, old_size);
     }
     return moved;
+}
+
+pk_status
+pk_space_for(pk_space *space, size_t size)
+{
+    if (size <= space->size) {
+        return PK_OK;
+    }
+    pk_release(space->bytes, space->size);
+    space->bytes = pk_allocate(size);
+    space->size = space->bytes == NULL ? 0 : size;
+    return space->bytes == NULL ? PK_NO_MEMORY : PK_OK;
+}
+
+void
+pk_space_free(pk_space *space)
+{
+    pk_release(space->bytes, space->size);
+    *space = (pk_space){0};
 }
 
 /* A flag that is only ever tried, never waited for: a fork at a bad moment costs a kept slab,
@@ -209,10 +231,12 @@ pk_give_slab(void *slab)
         atomic_flag_clear_explicit(&kept_lock, memory_order_release);
     }
     if (!keep) {
+        const int before = errno;
 #ifdef PK_DEBUG
         free(slab);
 #else
         (void)munmap(slab, PK_SLAB_SIZE);
 #endif
+        errno = before;
     }
 }

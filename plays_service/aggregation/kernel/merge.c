@@ -1,10 +1,9 @@
 #include "merge.h"
 
-#include <errno.h>
-
 #include "hash.h"
 #include "memory.h"
 #include "order.h"
+#include "output.h"
 #include "partial.h"
 #include "rows.h"
 #include "scatter.h"
@@ -18,30 +17,6 @@
 #define BUCKETS_MAX ((uint64_t)1 << 26)
 #define TEXT_BITS 24 /* a row of the result: a song of the longest size, every byte doubled */
 
-/* A buffer that only grows. */
-typedef struct {
-    uint8_t *bytes;
-    size_t size;
-} space;
-
-static pk_status
-space_for(space *one, size_t size)
-{
-    if (size <= one->size) {
-        return PK_OK;
-    }
-    pk_release(one->bytes, one->size); /* nobody needs what is in it */
-    one->bytes = pk_allocate(size);
-    one->size = one->bytes == NULL ? 0 : size;
-    return one->bytes == NULL ? PK_NO_MEMORY : PK_OK;
-}
-
-static void
-space_free(space *one)
-{
-    pk_release(one->bytes, one->size);
-}
-
 /* ---- Partials into a run ---- */
 
 typedef struct {
@@ -52,8 +27,8 @@ typedef struct {
     pk_hasher hasher;
     pk_table table;
     pk_scatter ranges;
-    space block;
-    space row;
+    pk_space block;
+    pk_space row;
     uint64_t groups;
 } merge;
 
@@ -131,7 +106,7 @@ write_groups(merge *one)
         const pk_entry *entry = &one->table.entries[i];
         uint32_t length = pk_entry_length(entry), bucket;
         size_t room = 2 * (size_t)length + PK_ROW_EXTRA + PK_PADDING;
-        pk_status status = space_for(&one->row, room);
+        pk_status status = pk_space_for(&one->row, room);
         if (status == PK_OK) {
             status = range_of(one, entry->first, &bucket);
         }
@@ -185,7 +160,7 @@ merge_partition(merge *one, const pk_block *blocks, size_t count, take_groups *t
         pk_table_clear(&one->table);
         for (size_t i = 0; i < count; i++) {
             one->failure->file = blocks[i].file;
-            pk_status status = space_for(&one->block, blocks[i].size + PK_PADDING);
+            pk_status status = pk_space_for(&one->block, blocks[i].size + PK_PADDING);
             if (status == PK_OK) {
                 status = pk_block_read(one->partials, &blocks[i], one->block.bytes);
             }
@@ -193,13 +168,11 @@ merge_partition(merge *one, const pk_block *blocks, size_t count, take_groups *t
                 status = fold_block(one, &blocks[i], passes, share);
             }
             if (status != PK_OK) {
-                one->failure->number = errno;
                 return status;
             }
         }
         pk_status status = take(one, blocks->bucket);
         if (status != PK_OK) {
-            one->failure->number = errno;
             return status;
         }
     }
@@ -233,15 +206,14 @@ merge_all(const pk_blocks *partials, const pk_merge_means *means, take_groups *t
     }
     if (status == PK_OK) {
         status = flush_ranges(&one);
-        if (status == PK_OK) {
-            status = pk_writer_flush(writer);
-        }
-        failure->number = errno;
+    }
+    if (status == PK_OK) {
+        status = pk_writer_flush(writer);
     }
     pk_table_free(&one.table);
     pk_scatter_free(&one.ranges);
-    space_free(&one.block);
-    space_free(&one.row);
+    pk_space_free(&one.block);
+    pk_space_free(&one.row);
     *groups = one.groups;
     return status;
 }
@@ -265,12 +237,10 @@ pk_combine(const pk_blocks *partials, const pk_merge_means *means, pk_writer *pa
 typedef struct {
     const pk_blocks *runs;
     pk_failure *failure;
-    int descriptor;
-    uint64_t offset;
-    space texts;
-    space rows;
-    space sorted;
-    space out;
+    pk_output out;
+    pk_space texts;
+    pk_space rows;
+    pk_space sorted;
 } restore;
 
 /* Reads the blocks of a bucket one behind the other and lists their rows. */
@@ -288,9 +258,9 @@ list_rows(restore *one, const pk_block *blocks, size_t count, size_t *rows, uint
     if (size >> (64 - TEXT_BITS) != 0) {
         return PK_NO_MEMORY;
     }
-    pk_status status = space_for(&one->texts, size + PK_PADDING);
+    pk_status status = pk_space_for(&one->texts, size + PK_PADDING);
     if (status == PK_OK) {
-        status = space_for(&one->rows, *rows * sizeof(pk_placed));
+        status = pk_space_for(&one->rows, *rows * sizeof(pk_placed));
     }
     uint8_t *bytes = one->texts.bytes;
     pk_placed *next = (pk_placed *)(void *)one->rows.bytes;
@@ -318,10 +288,10 @@ list_rows(restore *one, const pk_block *blocks, size_t count, size_t *rows, uint
 static pk_status
 sort_rows(restore *one, size_t count, uint64_t spread)
 {
-    pk_status status = space_for(&one->sorted, count * sizeof(pk_placed));
+    pk_status status = pk_space_for(&one->sorted, count * sizeof(pk_placed));
     pk_placed *rows = (pk_placed *)(void *)one->rows.bytes;
     if (status == PK_OK && pk_order(rows, (pk_placed *)(void *)one->sorted.bytes, count, spread)) {
-        space swap = one->rows;
+        pk_space swap = one->rows;
         one->rows = one->sorted;
         one->sorted = swap;
     }
@@ -335,36 +305,26 @@ write_texts(restore *one, size_t count)
     const uint8_t *texts = one->texts.bytes;
     const uint64_t length_mask = (1ULL << TEXT_BITS) - 1;
     const size_t ahead = 16;
-    pk_status status = space_for(&one->out, OUT_SIZE);
-    size_t used = 0;
+    pk_output *const out = &one->out;
+    pk_status status = PK_OK;
     for (size_t i = 0; i < count && status == PK_OK; i++) {
         if (i + ahead < count) {
             __builtin_prefetch(texts + (rows[i + ahead].what >> TEXT_BITS));
         }
         size_t length = (size_t)(rows[i].what & length_mask);
         const uint8_t *text = texts + (rows[i].what >> TEXT_BITS);
-        if (PK_UNLIKELY(used + length + PK_PADDING > one->out.size)) {
-            status = pk_write_at(one->descriptor, one->out.bytes, used, one->offset);
-            one->offset += used;
-            used = 0;
-            if (status == PK_OK) {
-                status = space_for(&one->out, length + PK_PADDING);
-            }
-            if (status != PK_OK) {
-                return status;
-            }
+        status = pk_output_room(out, length + PK_PADDING);
+        if (PK_UNLIKELY(status != PK_OK)) {
+            break;
         }
+        uint8_t *to = out->bytes + out->used;
         if (length <= 64) {
-            memcpy(one->out.bytes + used, text, 32);
-            memcpy(one->out.bytes + used + 32, text + 32, 32);
+            memcpy(to, text, 32);
+            memcpy(to + 32, text + 32, 32);
         } else {
-            memcpy(one->out.bytes + used, text, length);
+            memcpy(to, text, length);
         }
-        used += length;
-    }
-    if (status == PK_OK) {
-        status = pk_write_at(one->descriptor, one->out.bytes, used, one->offset);
-        one->offset += used;
+        out->used += length;
     }
     return status;
 }
@@ -372,9 +332,9 @@ write_texts(restore *one, size_t count)
 pk_status
 pk_write_ranges(const pk_blocks *runs, int descriptor, uint64_t offset, pk_failure *failure)
 {
-    restore one = {
-        .runs = runs, .failure = failure, .descriptor = descriptor, .offset = offset};
-    pk_status status = PK_OK;
+    restore one = {.runs = runs, .failure = failure};
+    pk_output_init(&one.out, descriptor, offset);
+    pk_status status = pk_output_reserve(&one.out, OUT_SIZE);
     for (size_t i = 0; i < runs->count && status == PK_OK;) {
         size_t count = same_bucket(runs, i), rows;
         uint64_t spread;
@@ -385,12 +345,14 @@ pk_write_ranges(const pk_blocks *runs, int descriptor, uint64_t offset, pk_failu
         if (status == PK_OK) {
             status = write_texts(&one, rows);
         }
-        failure->number = errno;
         i += count;
     }
-    space_free(&one.texts);
-    space_free(&one.rows);
-    space_free(&one.sorted);
-    space_free(&one.out);
+    if (status == PK_OK) {
+        status = pk_output_flush(&one.out);
+    }
+    pk_space_free(&one.texts);
+    pk_space_free(&one.rows);
+    pk_space_free(&one.sorted);
+    pk_output_free(&one.out);
     return status;
 }

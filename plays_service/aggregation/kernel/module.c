@@ -14,6 +14,7 @@
 #include "json.h"
 #include "memory.h"
 #include "merge.h"
+#include "output.h"
 #include "scan.h"
 #include "segment.h"
 #include "view.h"
@@ -75,19 +76,26 @@ read_dialect(PyObject *tuple, pk_dialect *dialect)
     return true;
 }
 
+/* Appends to a list what Py_BuildValue has made; false with an exception. */
+static bool
+append(PyObject *list, PyObject *one)
+{
+    bool done = one != NULL && PyList_Append(list, one) == 0;
+    Py_XDECREF(one);
+    return done;
+}
+
 static PyObject *
 bad_list(const pk_scan *scan)
 {
     PyObject *list = PyList_New(0);
     for (size_t i = 0; list != NULL && i < scan->bad_count; i++) {
         const pk_bad *bad = &scan->bad[i];
-        PyObject *one = Py_BuildValue(
-            "KKiK", (unsigned long long)bad->offset, (unsigned long long)bad->line,
-            (int)bad->kind, (unsigned long long)bad->opened);
-        if (one == NULL || PyList_Append(list, one) < 0) {
+        if (!append(list, Py_BuildValue("KKiK", (unsigned long long)bad->offset,
+                                        (unsigned long long)bad->line, (int)bad->kind,
+                                        (unsigned long long)bad->opened))) {
             Py_CLEAR(list);
         }
-        Py_XDECREF(one);
     }
     return list;
 }
@@ -133,23 +141,10 @@ open_scan(pk_scan *scan, request *what)
 static void
 close_request(pk_scan *scan, request *what)
 {
-    if (scan != NULL && scan->buffer.bytes != NULL) {
-        pk_scan_close(scan);
-    }
+    pk_scan_close(scan);
     if (what->descriptor >= 0) {
         (void)close(what->descriptor);
     }
-}
-
-/* Closes a file that was written: NFS may tell only now that it could not take it. */
-static pk_status
-close_output(int descriptor, pk_status status, int *number)
-{
-    if (descriptor >= 0 && close(descriptor) < 0 && status == PK_OK) {
-        *number = errno;
-        return PK_OUTPUT_ERROR;
-    }
-    return status;
 }
 
 static pk_status
@@ -201,9 +196,9 @@ aggregate_segment(PyObject *Py_UNUSED(module), PyObject *args)
     pk_writer_open(&writer, -1, MAGIC_SIZE);
     Py_BEGIN_ALLOW_THREADS
     status = segment_work(&what, scan, &writer);
+    status = pk_close_written(what.output_descriptor, status);
     number = errno;
     at_end = scan->buffer.at_end;
-    status = close_output(what.output_descriptor, status, &number);
     close_request(scan, &what);
     Py_END_ALLOW_THREADS
     PyObject *result = NULL;
@@ -216,7 +211,7 @@ aggregate_segment(PyObject *Py_UNUSED(module), PyObject *args)
                 (unsigned long long)scan->batch.taken, (unsigned long long)scan->lines,
                 (unsigned long long)scan->skipped, bad,
                 writer.index == NULL ? "" : (const char *)writer.index,
-                (Py_ssize_t)writer.index_used, (unsigned long long)writer.offset);
+                (Py_ssize_t)writer.index_used, (unsigned long long)writer.out.offset);
         }
     } else {
         raise_status(status, number, status == PK_INPUT_ERROR ? what.path : what.output, 0);
@@ -328,21 +323,22 @@ merge_partitions(PyObject *Py_UNUSED(module), PyObject *args)
     pk_writer writer;
     pk_status status;
     uint64_t groups = 0;
+    int number;
     Py_BEGIN_ALLOW_THREADS
     pk_writer_open(&writer, -1, MAGIC_SIZE);
     status = pk_blocks_open(&blocks, paths, files, first, last, &failure);
     if (status == PK_OK) {
         int descriptor =
             open(PyBytes_AsString(output), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-        failure.number = errno;
         status = descriptor < 0 ? PK_OUTPUT_ERROR : PK_OK;
         if (status == PK_OK) {
             pk_writer_open(&writer, descriptor, MAGIC_SIZE);
             status = range_size > 0 ? pk_merge(&blocks, &means, &writer, &groups, &failure)
                                     : pk_combine(&blocks, &means, &writer, &groups, &failure);
-            status = close_output(descriptor, status, &failure.number);
+            status = pk_close_written(descriptor, status);
         }
     }
+    number = errno;
     pk_blocks_close(&blocks);
     Py_END_ALLOW_THREADS
     PyMem_Free(paths);
@@ -350,11 +346,11 @@ merge_partitions(PyObject *Py_UNUSED(module), PyObject *args)
     if (status == PK_OK) {
         result = Py_BuildValue("Ky#K", (unsigned long long)groups,
                                writer.index == NULL ? "" : (const char *)writer.index,
-                               (Py_ssize_t)writer.index_used, (unsigned long long)writer.offset);
+                               (Py_ssize_t)writer.index_used, (unsigned long long)writer.out.offset);
     } else {
         PyObject *path =
             status == PK_OUTPUT_ERROR ? output : PyTuple_GetItem(partials, (Py_ssize_t)failure.file);
-        raise_status(status, failure.number, path, failure.file);
+        raise_status(status, number, path, failure.file);
     }
     pk_writer_close(&writer);
     return result;
@@ -381,22 +377,23 @@ write_ranges(PyObject *Py_UNUSED(module), PyObject *args)
     pk_failure failure = {0};
     pk_blocks blocks;
     pk_status status;
+    int number;
     Py_BEGIN_ALLOW_THREADS
     status = pk_blocks_open(&blocks, paths, files, first, last, &failure);
     if (status == PK_OK) {
         int descriptor = open(PyBytes_AsString(output), O_WRONLY | O_CLOEXEC);
-        failure.number = errno;
         status = descriptor < 0 ? PK_OUTPUT_ERROR
                                 : pk_write_ranges(&blocks, descriptor, offset, &failure);
-        status = close_output(descriptor, status, &failure.number);
+        status = pk_close_written(descriptor, status);
     }
+    number = errno;
     pk_blocks_close(&blocks);
     Py_END_ALLOW_THREADS
     PyMem_Free(paths);
     if (status != PK_OK) {
         PyObject *path =
             status == PK_OUTPUT_ERROR ? output : PyTuple_GetItem(runs, (Py_ssize_t)failure.file);
-        return raise_status(status, failure.number, path, failure.file);
+        return raise_status(status, number, path, failure.file);
     }
     Py_RETURN_NONE;
 }
@@ -445,10 +442,8 @@ build_view(PyObject *Py_UNUSED(module), PyObject *args)
         to = open(PyBytes_AsString(output), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
         status = to < 0 ? PK_OUTPUT_ERROR : pk_build_view(from, to, &means, &match, &rows);
     }
+    status = pk_close_written(to, status);
     number = errno;
-    if (to >= 0) {
-        (void)close(to);
-    }
     if (from >= 0) {
         (void)close(from);
     }
@@ -463,15 +458,6 @@ static PyObject *
 wide(pk_int128 number)
 {
     return PyBytes_FromStringAndSize((const char *)&number, sizeof number);
-}
-
-/* Appends to a list what Py_BuildValue has made; false with an exception. */
-static bool
-append(PyObject *list, PyObject *one)
-{
-    bool done = one != NULL && PyList_Append(list, one) == 0;
-    Py_XDECREF(one);
-    return done;
 }
 
 static PyObject *

@@ -1,6 +1,5 @@
 #include "result.h"
 
-#include "memory.h"
 #include "rows.h"
 #include "values.h"
 
@@ -20,8 +19,7 @@ void
 pk_result_close(pk_result *result)
 {
     pk_buffer_close(&result->buffer);
-    pk_release(result->song, result->song_size);
-    result->song = NULL;
+    pk_space_free(&result->song);
 }
 
 /* How far the end of a row was looked for. */
@@ -98,22 +96,17 @@ take_out_quotes(pk_result *result, pk_result_row *row)
     if (memchr(from, '"', row->length) == NULL) {
         return PK_OK;
     }
-    size_t size = row->length + PK_PADDING;
-    if (size > result->song_size) {
-        pk_release(result->song, result->song_size);
-        result->song = pk_allocate(size);
-        result->song_size = result->song == NULL ? 0 : size;
-        if (result->song == NULL) {
-            return PK_NO_MEMORY;
-        }
+    pk_status status = pk_space_for(&result->song, row->length + PK_PADDING);
+    if (status != PK_OK) {
+        return status;
     }
-    uint8_t *to = result->song;
+    uint8_t *to = result->song.bytes;
     while (from < end) {
         from += *from == '"'; /* of two, the second */
         *to++ = *from++;
     }
-    row->song = result->song;
-    row->length = (uint32_t)(to - result->song);
+    row->song = result->song.bytes;
+    row->length = (uint32_t)(to - row->song);
     memset(to, 0, PK_PADDING);
     return PK_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "buffer.h"
 #include "common.h"
+#include "memory.h"
 
 typedef struct {
     const uint8_t *song; /* padded; gone with the next row */
@@ -15,8 +16,7 @@ typedef struct {
 
 typedef struct {
     pk_buffer buffer;
-    uint8_t *song; /* one that had quotes in it */
-    size_t song_size;
+    pk_space song; /* one that had quotes in it */
 } pk_result;
 
 /* Reads the rows from offset `start` on, the header's end. */

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "buffer.h"
-#include "groupfile.h"
 #include "memory.h"
 
 #define OUT_SIZE ((size_t)256 << 10)
@@ -39,14 +38,15 @@ void
 pk_runs_close(pk_runs *runs)
 {
     close_files(runs, 0, runs->count);
-    pk_release(runs->out, OUT_SIZE);
+    pk_output_free(&runs->out);
 }
 
 pk_status
 pk_runs_begin(pk_runs *runs)
 {
-    if (runs->out == NULL && (runs->out = pk_allocate(OUT_SIZE)) == NULL) {
-        return PK_NO_MEMORY;
+    pk_status status = pk_output_reserve(&runs->out, OUT_SIZE);
+    if (status != PK_OK) {
+        return status;
     }
     int descriptor = open(runs->scratch, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (descriptor < 0) {
@@ -54,45 +54,23 @@ pk_runs_begin(pk_runs *runs)
     }
     (void)unlink(runs->scratch); /* whatever ends the process, nothing is left */
     runs->runs[runs->count++] = (pk_run){.descriptor = descriptor};
-    runs->written = 0;
+    runs->out.descriptor = descriptor;
+    runs->out.offset = 0;
     return PK_OK;
-}
-
-static pk_run *
-last_of(pk_runs *runs)
-{
-    return &runs->runs[runs->count - 1];
-}
-
-static pk_status
-flush(pk_runs *runs)
-{
-    pk_status status = pk_write_at(last_of(runs)->descriptor, runs->out, runs->used, runs->written);
-    runs->written += runs->used;
-    runs->used = 0;
-    return status;
 }
 
 pk_status
 pk_runs_add(pk_runs *runs, uint64_t offset, const uint8_t *text, size_t length)
 {
-    pk_status status = PK_OK;
-    if (PK_UNLIKELY(runs->used + HEAD + length > OUT_SIZE)) {
-        status = flush(runs);
+    pk_output *out = &runs->out;
+    pk_status status = pk_output_room(out, HEAD + length);
+    if (PK_LIKELY(status == PK_OK)) {
+        uint8_t *entry = out->bytes + out->used;
+        pk_store(entry, offset, 8);
+        pk_store(entry + 8, length, 4);
+        memcpy(entry + HEAD, text, length);
+        out->used += HEAD + length;
     }
-    pk_store(runs->out + runs->used, offset, 8);
-    pk_store(runs->out + runs->used + 8, length, 4);
-    runs->used += HEAD;
-    if (PK_UNLIKELY(HEAD + length > OUT_SIZE)) {
-        status = status == PK_OK ? flush(runs) : status;
-        if (status == PK_OK) {
-            status = pk_write_at(last_of(runs)->descriptor, text, length, runs->written);
-            runs->written += length;
-        }
-        return status;
-    }
-    memcpy(runs->out + runs->used, text, length);
-    runs->used += length;
     return status;
 }
 
@@ -250,8 +228,8 @@ take_into_run(void *context, const head *one)
 static pk_status
 end_run(pk_runs *runs)
 {
-    pk_status status = flush(runs);
-    last_of(runs)->size = runs->written;
+    pk_status status = pk_output_flush(&runs->out);
+    runs->runs[runs->count - 1].size = runs->out.offset;
     return status;
 }
 

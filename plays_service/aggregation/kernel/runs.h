@@ -3,6 +3,7 @@
 #define PLAYS_KERNEL_RUNS_H
 
 #include "common.h"
+#include "output.h"
 
 /* Runs that there are, and are merged, at once: each has a file and a window. */
 #define PK_RUNS_AT_ONCE 32
@@ -22,9 +23,7 @@ typedef struct {
     size_t window; /* bytes of a run that are read at once */
     pk_run runs[PK_RUNS_AT_ONCE + 1]; /* in order; no level is below those that follow */
     size_t count;
-    uint8_t *out;
-    size_t used;
-    uint64_t written; /* of the last run */
+    pk_output out; /* into the last run */
 } pk_runs;
 
 void pk_runs_open(pk_runs *runs, size_t memory, bool descending, const char *scratch);

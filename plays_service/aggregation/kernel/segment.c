@@ -3,12 +3,11 @@
 #endif
 #include "segment.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <unistd.h>
 
 #include "hash.h"
 #include "memory.h"
+#include "output.h"
 #include "partial.h"
 #include "repeats.h"
 #include "rows.h"
@@ -225,48 +224,13 @@ pk_aggregate_segment(pk_scan *scan, const pk_means *means, pk_writer *writer)
 
 /* ---- A whole file ---- */
 
-typedef struct {
-    int descriptor;
-    uint8_t *bytes;
-    size_t size;
-    size_t used;
-    uint64_t offset;
-} output;
-
 static pk_status
-output_flush(output *out)
-{
-    pk_status status = pk_write_at(out->descriptor, out->bytes, out->used, out->offset);
-    out->offset += out->used;
-    out->used = 0;
-    return status;
-}
-
-static pk_status
-output_room(output *out, size_t size)
-{
-    if (out->size - out->used >= size) {
-        return PK_OK;
-    }
-    pk_status status = output_flush(out);
-    if (status == PK_OK && out->size < size) {
-        uint8_t *bytes = pk_resize(out->bytes, out->size, size);
-        if (bytes == NULL) {
-            return PK_NO_MEMORY;
-        }
-        out->bytes = bytes;
-        out->size = size;
-    }
-    return status;
-}
-
-static pk_status
-write_rows(const pk_table *table, output *out)
+write_rows(const pk_table *table, pk_output *out)
 {
     for (size_t i = 0; i < table->count; i++) {
         const pk_entry *entry = &table->entries[i];
         uint32_t length = pk_entry_length(entry);
-        pk_status status = output_room(out, 2 * (size_t)length + PK_ROW_EXTRA + PK_PADDING);
+        pk_status status = pk_output_room(out, 2 * (size_t)length + PK_ROW_EXTRA + PK_PADDING);
         if (status != PK_OK) {
             return status;
         }
@@ -280,30 +244,27 @@ write_rows(const pk_table *table, output *out)
 static pk_status
 write_result(const pk_table *table, const char *path, const uint8_t *header, size_t header_size)
 {
+    pk_output out;
+    pk_output_init(&out, -1, 0);
     size_t estimate = header_size + table->count * 64 + 4096;
-    output out = {.size = estimate < OUT_SIZE ? estimate : OUT_SIZE};
-    out.bytes = pk_allocate(out.size);
-    if (out.bytes == NULL) {
-        return PK_NO_MEMORY;
+    pk_status status = pk_output_reserve(&out, estimate < OUT_SIZE ? estimate : OUT_SIZE);
+    if (status == PK_OK) {
+        status = pk_output_room(&out, header_size);
     }
-    out.descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    pk_status status = out.descriptor < 0 ? PK_OUTPUT_ERROR : output_room(&out, header_size);
+    if (status == PK_OK) {
+        out.descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        status = out.descriptor < 0 ? PK_OUTPUT_ERROR : PK_OK;
+    }
     if (status == PK_OK) {
         memcpy(out.bytes, header, header_size);
         out.used = header_size;
         status = write_rows(table, &out);
     }
     if (status == PK_OK) {
-        status = output_flush(&out);
+        status = pk_output_flush(&out);
     }
-    int error = errno;
-    if (out.descriptor >= 0 && close(out.descriptor) < 0 && status == PK_OK) {
-        status = PK_OUTPUT_ERROR;
-        error = errno;
-    }
-    errno = error;
-    pk_release(out.bytes, out.size);
-    return status;
+    pk_output_free(&out);
+    return pk_close_written(out.descriptor, status);
 }
 
 pk_status
@@ -318,8 +279,6 @@ pk_aggregate_whole(pk_scan *scan, const pk_means *means, const char *path, const
         *groups = one.table.count;
         status = write_result(&one.table, path, header, header_size);
     }
-    int error = errno;
     fold_close(&one);
-    errno = error;
     return status;
 }

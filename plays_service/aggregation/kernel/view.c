@@ -1,7 +1,6 @@
 #include "view.h"
 
-#include "groupfile.h"
-#include "memory.h"
+#include "output.h"
 #include "result.h"
 #include "runs.h"
 #include "sorter.h"
@@ -11,33 +10,20 @@
 /* The offsets on their way into the view. */
 typedef struct {
     const pk_view_means *means;
-    int descriptor;
-    uint8_t *bytes;
-    size_t used;
-    uint64_t written; /* where in the file the next bytes go */
+    pk_output file;
     uint64_t rows;
 } offsets;
-
-static pk_status
-flush(offsets *out)
-{
-    pk_status status = pk_write_at(out->descriptor, out->bytes, out->used, out->written);
-    out->written += out->used;
-    out->used = 0;
-    return status;
-}
 
 static pk_status
 put(void *context, uint64_t offset)
 {
     offsets *out = context;
-    out->rows++;
-    pk_status status = PK_OK;
-    if (PK_UNLIKELY(out->used + 8 > OUT_SIZE)) {
-        status = flush(out);
-    }
-    for (unsigned i = 0; i < out->means->width; i++) {
-        out->bytes[out->used++] = (uint8_t)(offset >> 8 * i);
+    pk_status status = pk_output_room(&out->file, sizeof offset);
+    if (PK_LIKELY(status == PK_OK)) {
+        for (unsigned i = 0; i < out->means->width; i++) {
+            out->file.bytes[out->file.used++] = (uint8_t)(offset >> 8 * i);
+        }
+        out->rows++;
     }
     return status;
 }
@@ -93,16 +79,17 @@ each_row(pk_result *result, pk_match *match, pk_sorter *sorter, offsets *out)
 pk_status
 pk_build_view(int result, int view, const pk_view_means *means, pk_match *match, uint64_t *rows)
 {
-    offsets out = {.means = means, .descriptor = view, .written = means->head_size};
-    out.bytes = pk_allocate(OUT_SIZE);
-    if (out.bytes == NULL) {
-        return PK_NO_MEMORY;
+    offsets out = {.means = means};
+    pk_output_init(&out.file, view, means->head_size);
+    pk_status status = pk_output_reserve(&out.file, OUT_SIZE);
+    if (status != PK_OK) {
+        return status;
     }
     pk_sorter sorter;
     pk_sorter_open(&sorter, means->memory, means->descending, means->scratch);
     pk_match_open(match);
     pk_result source;
-    pk_status status = pk_result_open(&source, result, means->start);
+    status = pk_result_open(&source, result, means->start);
     if (status == PK_OK) {
         status = each_row(&source, match, &sorter, &out);
         pk_result_close(&source);
@@ -111,11 +98,11 @@ pk_build_view(int result, int view, const pk_view_means *means, pk_match *match,
         status = pk_sorter_finish(&sorter, put, &out);
     }
     if (status == PK_OK) {
-        status = flush(&out);
+        status = pk_output_flush(&out.file);
     }
     *rows = out.rows;
     pk_match_close(match);
     pk_sorter_close(&sorter);
-    pk_release(out.bytes, OUT_SIZE);
+    pk_output_free(&out.file);
     return status;
 }
