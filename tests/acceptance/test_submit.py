@@ -51,7 +51,7 @@ async def main(url, path):
 
 asyncio.run(main(*sys.argv[1:]))
 status = pathlib.Path("/proc/self/status").read_text()
-print(int(re.search("VmHWM:\s+([0-9]+) kB", status)[1]) << 10)
+print(int(re.search(r"VmHWM:\s+([0-9]+) kB", status)[1]) << 10)
 """
 
 

@@ -81,5 +81,5 @@ def test_the_cpu_of_processes_left_behind_counts(tmp_path: Path) -> None:
 def test_memory_is_that_of_all_processes_and_shared_pages_count_once(tmp_path: Path) -> None:
     two = f"import os\nkept = b'x' * (200 << 20)\nos.fork()\n{GROW.replace('kept', 'other')}"
     usage = _usage(tmp_path, sys.executable, "-c", two, sample=True)
-    assert 600 << 20 <= usage.peak < 700 << 20
+    assert 600 << 20 <= usage.peak < 750 << 20  # 800 where they count twice
     assert 600 << 20 <= usage.peak_anonymous <= usage.peak
