@@ -45,7 +45,7 @@ class SpentProcess(SystemExit):
     """
 
 
-class _Request(Request):  # type: ignore[misc]  # it has no types
+class _Request(Request):  # type: ignore[misc]  # Celery has no types
     """A message, in the worker's main process, until it is answered."""
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:

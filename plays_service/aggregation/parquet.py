@@ -27,7 +27,7 @@ def write_parquet(result: Path, target: Path) -> None:
     Where totals take more than 64 bits, plays are decimal128(38, 0). Raises `ParquetError` beyond
     that, `MemoryError`, and `ImportError` without pyarrow.
     """
-    import pyarrow as pa  # noqa: PLC0415 -- an extra
+    import pyarrow as pa  # noqa: PLC0415 -- an extra, not always installed
 
     for plays in (pa.int64(), pa.decimal128(38, 0)):
         try:
@@ -50,8 +50,8 @@ def write_parquet(result: Path, target: Path) -> None:
 
 
 def _write(result: Path, target: Path, plays: Any) -> None:
-    import pyarrow as pa  # noqa: PLC0415 -- an extra
-    from pyarrow import parquet  # noqa: PLC0415 -- an extra
+    import pyarrow as pa  # noqa: PLC0415 -- an extra, not always installed
+    from pyarrow import parquet  # noqa: PLC0415 -- an extra, not always installed
 
     schema = pa.schema({"song": pa.string(), "date": pa.date32(), "plays": plays})
     with parquet.ParquetWriter(target, schema, compression="zstd") as writer:
@@ -61,7 +61,7 @@ def _write(result: Path, target: Path, plays: Any) -> None:
 
 
 def _batches(result: Path, schema: Any) -> Iterator[Any]:
-    from pyarrow import csv  # noqa: PLC0415 -- an extra
+    from pyarrow import csv  # noqa: PLC0415 -- an extra, not always installed
 
     with csv.open_csv(
         result,

@@ -65,7 +65,7 @@ def _hold_closed_descriptors() -> None:
         except OSError:
             os.open(os.devnull, flags)
             name = ("stdin", "stdout", "stderr")[number]
-            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 -- stays open
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 -- open as long as sys has it
 
 
 def _leave(number: int, _: FrameType | None) -> None:

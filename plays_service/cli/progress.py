@@ -71,7 +71,7 @@ class _Terminal(io.TextIOWrapper):
     """Standard error, taken for a terminal: whether to draw is decided already."""
 
     def __init__(self) -> None:
-        super().__init__(open(2, "wb", closefd=False), encoding="utf-8")  # noqa: SIM115 -- kept
+        super().__init__(open(2, "wb", closefd=False), encoding="utf-8")  # noqa: SIM115 -- the wrapper has it
 
     def isatty(self) -> bool:
         return True

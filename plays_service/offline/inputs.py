@@ -56,7 +56,7 @@ def _packing_of(head: bytes, path: Path) -> str | None:
         )
     if head[:1] not in (b"\x1f", b"\x28") and head[1:4] != b"\x2a\x4d\x18":
         return None  # before libraries are loaded
-    from plays_service.aggregation.unpack import PACKINGS  # noqa: PLC0415 -- most need none
+    from plays_service.aggregation.unpack import PACKINGS  # noqa: PLC0415 -- most files are not packed
 
     return next((name for name, starts in PACKINGS.items() if head.startswith(starts)), None)
 
@@ -158,7 +158,7 @@ def _pieces(file: BinaryIO, path: Path) -> Iterator[bytes]:
 
 
 def _unpacked(packing: str, head: bytes, file: BinaryIO, path: Path) -> Iterator[bytes]:
-    from plays_service.aggregation.unpack import (  # noqa: PLC0415 -- see above
+    from plays_service.aggregation.unpack import (  # noqa: PLC0415 -- most files are not packed
         LONGEST_WINDOW,
         PackingError,
         Unpacker,
