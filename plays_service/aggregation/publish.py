@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from plays_service.aggregation.locks import claim, locked_if_free
 from plays_service.aggregation.steps import Step, reached
-
-if sys.platform != "win32":
-    import fcntl
 
 __all__ = [
     "appearing",
@@ -37,9 +35,9 @@ def appearing(path: Path) -> Iterator[Path]:
     """A name beside ``path`` for a file that becomes it when the ``with`` block ends well.
 
     The file is there, empty, and is to be written, not replaced: it is locked as long as its
-    writer lives.
+    writer lives, where the file system has locks.
     """
-    temporary, lock = _make_locked(path)
+    temporary, lock = _make_claimed(path)
     try:
         yield temporary
         temporary.replace(path)
@@ -51,34 +49,23 @@ def appearing(path: Path) -> Iterator[Path]:
 def clear_half_made(path: Path) -> None:
     """Delete what processes that died have left of a file that was `appearing`.
 
-    Others may be making the same file at this moment, on any machine.
+    Others may be making the same file at this moment, on any machine: without locks nothing is
+    deleted. What cannot be deleted stays.
     """
     for half_made in path.parent.glob(f"{path.name}.*.tmp"):
-        with suppress(FileNotFoundError):
-            lock = os.open(half_made, os.O_RDWR)
-            try:
-                if _try_lock(lock):
-                    half_made.unlink()
-            finally:
-                os.close(lock)
+        with suppress(OSError), locked_if_free(half_made) as is_left_behind:
+            if is_left_behind:
+                half_made.unlink()
 
 
-def _make_locked(path: Path) -> tuple[Path, int]:
+def _make_claimed(path: Path) -> tuple[Path, int]:
+    """The file, and the descriptor that keeps it locked."""
     while True:
         temporary = temporary_for(path)
-        lock = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o666)
-        if _try_lock(lock) and os.fstat(lock).st_nlink:
-            return temporary, lock
-        os.close(lock)  # somebody took it for left behind before it was locked
-
-
-def _try_lock(file: int) -> bool:
-    if sys.platform == "win32":
-        return True
-    with suppress(BlockingIOError):
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    return False
+        file = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o666)
+        if claim(file):
+            return temporary, file
+        os.close(file)
 
 
 def publish(temporary: Path, path: Path, *, fsync: bool) -> None:

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-if sys.platform != "win32":
-    import fcntl
+from plays_service.aggregation.locks import claim, locked_if_free
 
 __all__ = ["scratch_folder"]
 
@@ -40,13 +39,9 @@ def _make(parent: Path) -> tuple[Path, int]:
     while True:
         folder = _make_folder(parent)
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT)
-        if sys.platform == "win32":
+        if claim(lock):
             return folder, lock
-        with contextlib.suppress(OSError):  # a file system without locks: nobody sweeps there
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        if os.fstat(lock).st_nlink:
-            return folder, lock
-        os.close(lock)  # swept before it was locked
+        os.close(lock)
 
 
 def _make_folder(parent: Path) -> Path:
@@ -61,16 +56,11 @@ def _sweep(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             if folder.lstat().st_uid == os.geteuid():
-                _remove_unless_locked(folder)
+                _remove_if_left_behind(folder)
 
 
-def _remove_unless_locked(folder: Path) -> None:
-    """Raises `OSError` where there is no lock, or somebody has it."""
-    if sys.platform == "win32":
-        return
-    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder)
-    finally:
-        os.close(lock)
+def _remove_if_left_behind(folder: Path) -> None:
+    """Raises `OSError` where there are no locks, or it has none."""
+    with locked_if_free(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW) as is_left_behind:
+        if is_left_behind:
+            shutil.rmtree(folder)

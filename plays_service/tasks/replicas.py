@@ -26,12 +26,16 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from plays_service.aggregation.locks import locked_if_free
+
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["Replicas", "try_lock"]
+__all__ = ["Replicas"]
 
 _CANCEL: Final = ".cancel"
+#: How a lock is opened: a power cut may have taken it.
+_OPEN: Final = os.O_RDWR | os.O_CREAT
 
 
 class Replicas:
@@ -109,12 +113,11 @@ class Replicas:
         Raises `OSError`: what has been taken by then is among `taken`.
         """
         for folder in self._folders():
-            if folder != self._mine and (lock := try_lock(self._lock_of(folder))) is not None:
-                try:
-                    with self.alone():
-                        self._take(folder)
-                finally:
-                    os.close(lock)
+            if folder != self._mine:
+                with locked_if_free(self._lock_of(folder), _OPEN) as is_dead:
+                    if is_dead:
+                        with self.alone():
+                            self._take(folder)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -141,9 +144,10 @@ class Replicas:
     def _clear_locks(self) -> None:
         """Delete the locks of replicas that died between deleting their folder and their lock."""
         for path in self._folder.glob("*.lock"):
-            if not path.with_suffix("").exists() and (lock := try_lock(path)) is not None:
-                path.unlink(missing_ok=True)
-                os.close(lock)
+            if not path.with_suffix("").exists():
+                with locked_if_free(path, _OPEN) as is_dead:
+                    if is_dead:
+                        path.unlink(missing_ok=True)
 
     def _folders(self) -> list[Path]:
         return [path for path in self._folder.iterdir() if path.is_dir()]
@@ -168,16 +172,5 @@ def _task_of(path: Path) -> UUID | None:
         return None
 
 
-def try_lock(path: Path) -> int | None:
-    """A descriptor that holds the lock of the file; None where another process does."""
-    lock = _open(path)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        return None
-    return lock
-
-
 def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    return os.open(path, _OPEN, 0o600)
