@@ -157,11 +157,11 @@ def test_an_error_names_its_input(files: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (gzip.compress(EXAMPLE)[:-9], "ends too early"),
-        (gzip.compress(EXAMPLE) + b"more", "comes something else"),
-        (b"\x1f\x8bno gzip at all", "is no valid gzip"),
-        (b"PK\x03\x04and so on", "save it as CSV"),
-        (b"", "line 1: the file is empty"),
+        pytest.param(gzip.compress(EXAMPLE)[:-9], "ends too early", id="cut"),
+        pytest.param(gzip.compress(EXAMPLE) + b"more", "comes something else", id="more"),
+        pytest.param(b"\x1f\x8bno gzip at all", "is no valid gzip", id="no-gzip"),
+        pytest.param(b"PK\x03\x04and so on", "save it as CSV", id="zip"),
+        pytest.param(b"", "line 1: the file is empty", id="empty"),
     ],
 )
 def test_what_is_no_csv_is_told(files: Path, content: bytes, problem: str) -> None:
