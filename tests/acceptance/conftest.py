@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -17,8 +17,8 @@ from typing import Any, Final, Protocol
 import aiohttp
 import pytest
 
-#: Seconds: far more than anything here takes.
-LONG: Final = 60.0
+from tests.waiting import LONG
+
 NO_VARIABLES: Final[Mapping[str, str]] = {}
 
 
@@ -160,13 +160,6 @@ async def run(
         raise
     assert process.returncode is not None
     return process.returncode, stdout.decode(), stderr.decode()
-
-
-async def eventually(condition: Callable[[], object]) -> None:
-    """Return when the condition holds; fail where it does not for long."""
-    async with asyncio.timeout(LONG):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 def is_running(pid: int) -> bool:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from tests.acceptance.conftest import LONG, clean_environment
+from tests.acceptance.conftest import clean_environment
+from tests.waiting import LONG
 
 __all__ = ["Terminal", "in_terminal"]
 

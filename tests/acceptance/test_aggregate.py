@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import os
@@ -10,7 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,9 +19,10 @@ from typing import Final
 import pytest
 
 import plays_service
-from tests.acceptance.conftest import LONG, clean_environment, command
+from tests.acceptance.conftest import clean_environment, command
 from tests.acceptance.terminal import in_terminal
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
+from tests.waiting import LONG, eventually
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -73,11 +74,8 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Return when the condition holds; fail where it does not for long."""
-    end = time.monotonic() + LONG
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    """`eventually`, where nothing else goes on in this process."""
+    asyncio.run(eventually(condition))
 
 
 def until_runs_work_in(folder: Path, runs: int = 1) -> None:

@@ -13,8 +13,9 @@ import pytest
 import plays_service
 from plays_service.aggregation import use_engine
 from plays_service.settings import settings_table
-from tests.acceptance.conftest import LONG, clean_environment, command
+from tests.acceptance.conftest import clean_environment, command
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
+from tests.waiting import LONG
 
 HEADER: Final = b"Song,Date,Number of Plays\n"
 

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import aiohttp
 
-from tests.acceptance.conftest import Server, StartServer, eventually, result, upload
+from tests.acceptance.conftest import Server, StartServer, result, upload
 from tests.conftest import EXAMPLE, FILLER
+from tests.waiting import eventually
 
 #: Is in everything that is sent, and must never be logged.
 MARK: Final = "zanzibar"

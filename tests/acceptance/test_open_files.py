@@ -10,8 +10,9 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.acceptance.conftest import LONG, Server, StartServer, eventually, result, upload
+from tests.acceptance.conftest import Server, StartServer, result, upload
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
+from tests.waiting import LONG, eventually
 
 
 def limit_files(server: Server, most: int) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.acceptance.conftest import LONG, Server, StartServer
+from tests.acceptance.conftest import Server, StartServer
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
+from tests.waiting import LONG
 
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
 HEADER = b"Song,Date,Number of Plays\n"

@@ -21,11 +21,9 @@ import httpx
 import pytest
 
 from tests.acceptance.conftest import (
-    LONG,
     Server,
     StartServer,
     command,
-    eventually,
     is_running,
     result,
     run,
@@ -34,6 +32,7 @@ from tests.acceptance.conftest import (
     upload,
 )
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT, FILLER, HOT100
+from tests.waiting import LONG, eventually
 
 HEADER: Final = b"Song,Date,Number of Plays\n"
 RESULT_HEADER: Final = b"Song,Date,Total Number of Plays for Date\n"

@@ -20,17 +20,11 @@ from typing import Any, Final
 import pytest
 
 from plays_service.client import Client
-from tests.acceptance.conftest import (
-    LONG,
-    Server,
-    StartServer,
-    clean_environment,
-    command,
-    eventually,
-)
+from tests.acceptance.conftest import Server, StartServer, clean_environment, command
 from tests.acceptance.conftest import run as run_async
 from tests.acceptance.terminal import in_terminal
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
+from tests.waiting import LONG, eventually
 
 HEADER: Final = b"Song,Date,Number of Plays\n"
 BAD: Final = HEADER + b"\na,2020-01-01,x\n"

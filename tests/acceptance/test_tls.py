@@ -14,8 +14,9 @@ import trustme
 from cryptography.hazmat.primitives import serialization as pem
 
 from plays_service.tls import Certificate
-from tests.acceptance.conftest import Server, StartServer, command, eventually, run
+from tests.acceptance.conftest import Server, StartServer, command, run
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
+from tests.waiting import eventually
 
 Files = dict[str, Path]
 

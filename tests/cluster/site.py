@@ -24,9 +24,10 @@ from typing import Any, Final
 import aiohttp
 
 from benchmarks.service.rabbitmq import RabbitMQ
-from tests.acceptance.conftest import LONG, clean_environment, command
+from tests.acceptance.conftest import clean_environment, command
 from tests.acceptance.test_proxies import documented, nginx
 from tests.cluster.hosts import Host, Network, end
+from tests.waiting import LONG
 
 __all__ = ["Node", "Site"]
 

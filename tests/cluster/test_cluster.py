@@ -14,11 +14,9 @@ import pytest
 
 from benchmarks.service.rabbitmq import RabbitMQ
 from tests.acceptance.conftest import (
-    LONG,
     Server,
     StartServer,
     command,
-    eventually,
     result,
     run,
     task_of,
@@ -29,6 +27,7 @@ from tests.acceptance.test_server import LONG_FILE, SMALL_SEGMENTS, has_the_long
 from tests.cluster.conftest import StartWorker
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
 from tests.integration.conftest import leftovers
+from tests.waiting import LONG, eventually
 
 #: Steps of a worker at which it is killed: while segments are read, and in each part of the merge.
 STEPS: Final = (

@@ -17,7 +17,6 @@ from typing import Final
 import aiohttp
 import pytest
 
-from tests.acceptance.conftest import LONG, eventually
 from tests.acceptance.test_server import LONG_FILE
 from tests.cluster.hosts import why_not
 from tests.cluster.site import Site
@@ -25,6 +24,7 @@ from tests.conftest import EXAMPLE
 from tests.crash.client import GONE, Client, Promise
 from tests.crash.plays import Upload
 from tests.integration.conftest import leftovers
+from tests.waiting import LONG, eventually
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("hosts")]
 

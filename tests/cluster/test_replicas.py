@@ -12,11 +12,9 @@ import pytest
 
 from benchmarks.service.rabbitmq import RabbitMQ
 from tests.acceptance.conftest import (
-    LONG,
     Server,
     StartServer,
     command,
-    eventually,
     result,
     run,
     task_of,
@@ -27,6 +25,7 @@ from tests.acceptance.test_server import LONG_FILE, SMALL_SEGMENTS, has_the_long
 from tests.cluster.conftest import StartWorker
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT, FILLER
 from tests.integration.conftest import leftovers
+from tests.waiting import LONG, eventually
 
 
 class StartReplica:

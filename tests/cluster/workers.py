@@ -12,7 +12,8 @@ from pathlib import Path
 import kombu
 
 from benchmarks.aggregate.processes import descendants
-from tests.acceptance.conftest import LONG, clean_environment, command
+from tests.acceptance.conftest import clean_environment, command
+from tests.waiting import LONG
 
 __all__ = ["Worker"]
 

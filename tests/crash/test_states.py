@@ -18,10 +18,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule
 
-from tests.acceptance.conftest import LONG, Server, clean_environment, command
+from tests.acceptance.conftest import Server, clean_environment, command
 from tests.crash.client import Client, Promise
 from tests.crash.plays import KINDS
 from tests.integration.conftest import leftovers
+from tests.waiting import LONG
 
 
 class Life(RuleBasedStateMachine):

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 from typing import Final, Self
 
-from tests.acceptance.conftest import LONG, clean_environment, command
+from tests.acceptance.conftest import clean_environment, command
+from tests.waiting import LONG
 
 #: What comes after each step, before its exit code. Nothing else writes this byte.
 _END: Final = "\0"

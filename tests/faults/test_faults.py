@@ -16,13 +16,14 @@ from typing import Final, NamedTuple
 import aiohttp
 import pytest
 
-from tests.acceptance.conftest import LONG, Server
+from tests.acceptance.conftest import Server
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
 from tests.faults.client import Client, Outcome
 from tests.faults.conftest import StartFaulty
 from tests.faults.faults import KINDS, Faults, Kind
 from tests.faults.scenarios import SCENARIOS, Scenario
-from tests.integration.conftest import eventually, leftovers
+from tests.integration.conftest import leftovers
+from tests.waiting import LONG, eventually
 
 _log = logging.getLogger(__name__)
 

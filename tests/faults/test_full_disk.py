@@ -16,7 +16,8 @@ import pytest
 from tests.acceptance.conftest import StartServer
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
 from tests.faults.client import Client
-from tests.integration.conftest import eventually, leftovers
+from tests.integration.conftest import leftovers
+from tests.waiting import eventually
 
 _MIB: Final = 1 << 20
 _SIZE: Final = 24 * _MIB

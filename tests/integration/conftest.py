@@ -26,6 +26,7 @@ from plays_service.tasks import TaskRunner, WorkerPool
 from plays_service.tasks.celery_executor import CeleryExecutor
 from plays_service.tasks.executor import Executor
 from tests.cluster.fixtures import SharedWorker
+from tests.waiting import LONG, eventually
 
 ENDED: Final = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
 PENDING_BODY: Final = b'{"state": "PENDING", "message": "None"}'
@@ -39,8 +40,6 @@ _FOR_ALL_EXECUTORS: Final = {"test_result", "test_tasks"} | (
     if os.environ.get("PLAYS_TEST_EXECUTORS") == "all"
     else set()
 )
-#: Seconds: far more than anything here takes.
-LONG: Final = 30.0
 
 
 class _Server(TestServer):
@@ -259,18 +258,6 @@ def _gated(gate: Gate, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awa
         return await call(self, function, *args, **options)
 
     return gated
-
-
-async def eventually(
-    condition: Callable[[], object], shown: Callable[[], object] = lambda: None
-) -> None:
-    """Return when the condition holds; fail where it does not for long."""
-    try:
-        async with asyncio.timeout(LONG):
-            while not condition():
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        pytest.fail(f"never came true: {shown()}")
 
 
 def leftovers(data_dir: Path) -> list[str]:

@@ -26,7 +26,8 @@ from plays_service.client import (
 )
 from plays_service.client.pipes import read_pipe
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
-from tests.integration.conftest import MIB, Gate, Service, StartService, eventually
+from tests.integration.conftest import MIB, Gate, Service, StartService
+from tests.waiting import eventually
 
 HEADER: Final = b"Song,Date,Number of Plays\n"
 BAD: Final = HEADER + b'a,2020-01-01,1\n"b\n",2020-01-01,12.5\n'

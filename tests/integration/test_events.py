@@ -14,7 +14,8 @@ import pytest
 
 from plays_service.api import STOPPING, events
 from tests.conftest import EXAMPLE
-from tests.integration.conftest import LONG, Gate, Service, StartService, eventually, request
+from tests.integration.conftest import Gate, Service, StartService, request
+from tests.waiting import LONG, eventually
 
 LARGE = b"Song,Date,Number of Plays\n" + b"".join(
     b"Song %d,2020-01-01,%d\n" % (row % 97, row) for row in range(20_000)

@@ -17,18 +17,17 @@ import pytest
 from plays_service.tasks import WorkerPool, intake
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT, FILLER
 from tests.integration.conftest import (
-    LONG,
     MIB,
     Gate,
     Service,
     StartService,
     chunked,
-    eventually,
     message_of,
     read_answer,
     request,
     split_answer,
 )
+from tests.waiting import LONG, eventually
 
 CSV = b"Content-Type: text/csv"
 

@@ -16,12 +16,12 @@ from tests.integration.conftest import (
     Service,
     StartService,
     chunked,
-    eventually,
     message_of,
     read_answer,
     request,
     split_answer,
 )
+from tests.waiting import eventually
 
 FORM: Final = b"Content-Type: multipart/form-data; boundary=XX"
 CSV: Final = b"Content-Type: text/csv"

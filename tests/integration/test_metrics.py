@@ -21,7 +21,8 @@ from plays_service import __version__
 from plays_service.aggregation import engine_name
 from plays_service.api import UPLOADS
 from tests.conftest import EXAMPLE, FILLER
-from tests.integration.conftest import Gate, Service, StartService, eventually, request
+from tests.integration.conftest import Gate, Service, StartService, request
+from tests.waiting import eventually
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 BAD: Final = b"Song,Date,Number of Plays\nUmbrella,2020-01-01,many\n"

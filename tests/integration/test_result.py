@@ -12,14 +12,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
-from tests.integration.conftest import (
-    PENDING_BODY,
-    Gate,
-    Service,
-    StartService,
-    eventually,
-    message_of,
-)
+from tests.integration.conftest import PENDING_BODY, Gate, Service, StartService, message_of
+from tests.waiting import eventually
 
 BAD: bytes = b"Song,Date,Number of Plays\nUmbrella,2020-01-02,200\nUmbrella,2020-01-01,12.5\n"
 

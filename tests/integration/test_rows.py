@@ -12,14 +12,8 @@ from plays_service import aggregation
 from plays_service.api import RUNNER
 from plays_service.tasks import WorkerDiedError, result_reader
 from tests.conftest import EXAMPLE
-from tests.integration.conftest import (
-    LONG,
-    Gate,
-    Service,
-    StartService,
-    eventually,
-    message_of,
-)
+from tests.integration.conftest import Gate, Service, StartService, message_of
+from tests.waiting import LONG, eventually
 
 EXAMPLE_ROWS = [
     {"song": "Umbrella", "date": "2020-01-02", "plays": 250},

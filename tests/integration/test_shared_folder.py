@@ -12,7 +12,8 @@ from uuid import uuid4
 import pytest
 
 from plays_service.tasks import State, Task, TaskStore
-from tests.integration.conftest import Service, StartService, eventually
+from tests.integration.conftest import Service, StartService
+from tests.waiting import eventually
 
 #: Nobody listens there: what is tried here needs no worker.
 NO_BROKER = "amqp://127.0.0.1:1"

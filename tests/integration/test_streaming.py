@@ -21,11 +21,11 @@ from tests.integration.conftest import (
     MIB,
     Service,
     StartService,
-    eventually,
     message_of,
     read_answer,
     split_answer,
 )
+from tests.waiting import eventually
 
 HEADER = b"Song,Date,Number of Plays\n"
 RESULT_HEADER = b"Song,Date,Total Number of Plays for Date\n"

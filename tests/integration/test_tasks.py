@@ -18,14 +18,8 @@ from plays_service.api import RUNNER
 from plays_service.tasks import CURRENT_TASK, State, Task, TaskStore
 from plays_service.tasks.executor import Executor
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
-from tests.integration.conftest import (
-    LONG,
-    Gate,
-    Service,
-    StartService,
-    eventually,
-    message_of,
-)
+from tests.integration.conftest import Gate, Service, StartService, message_of
+from tests.waiting import LONG, eventually
 
 HEADER: bytes = b"Song,Date,Number of Plays\n"
 FIELDS: list[str] = [

@@ -15,10 +15,11 @@ from typing import Final
 
 import pytest
 
-from tests.acceptance.conftest import LONG, Server, StartServer
+from tests.acceptance.conftest import Server, StartServer
 from tests.integration.conftest import leftovers
 from tests.mutation.cases import CsvCase, FormCase, undamaged
 from tests.mutation.connection import Answer, Connection
+from tests.waiting import LONG
 
 COUNT: Final = int(os.environ.get("MUTATIONS", "300"))
 SEED: Final = os.environ.get("MUTATION_SEED", "1")

@@ -16,10 +16,11 @@ from typing import Any, Final
 
 import aiohttp
 
-from tests.acceptance.conftest import LONG, Server, StartServer, result, run, task_of, upload
+from tests.acceptance.conftest import Server, StartServer, result, run, task_of, upload
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
-from tests.integration.conftest import eventually, leftovers, request
+from tests.integration.conftest import leftovers, request
 from tests.network.proxy import Event, Proxy, Trouble
+from tests.waiting import LONG, eventually
 
 #: How many troubles of each kind; ``PLAYS_TEST_NETWORK=50`` for more.
 CASES: Final = int(os.environ.get("PLAYS_TEST_NETWORK", "1"))

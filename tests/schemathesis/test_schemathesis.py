@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from tests.acceptance.conftest import LONG, StartServer, run
+from tests.acceptance.conftest import StartServer, run
+from tests.waiting import LONG
 
 #: For each call, in each way to make them.
 EXAMPLES: Final = os.environ.get("SCHEMATHESIS_EXAMPLES", "20")
