@@ -1,4 +1,4 @@
-"""The file of a result as HTTP sends it: whole, in parts, packed (RFC 9110)."""
+"""The file of a result as HTTP sends it: whole, in parts, packed."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from plays_service.api.compression import (
     send_compressed,
     send_pieces,
 )
-from plays_service.api.errors import ApiError, gone
+from plays_service.api.conditions import (
+    CONDITIONS,
+    PARTS,
+    check_preconditions,
+    check_range,
+    is_known,
+    wants_part,
+)
+from plays_service.api.errors import gone
 from plays_service.api.forms import PACKED_CSV, PARQUET, Form
 
 __all__ = ["file_response", "stream_response"]
 
 #: Bytes of a result that is read faster than another thread is asked to.
 _SMALL: Final = 64 << 10
-#: Headers with which a client asks for a part, or for the rest, of what it has as it is.
-_PARTS: Final = frozenset({"Range", "If-Range", "If-Match", "If-Unmodified-Since"})
-#: Headers with which a client may get something else than all of it.
-_CONDITIONS: Final = _PARTS | {"If-None-Match", "If-Modified-Since"}
-#: One range of bytes, the only kind of range that is served.
-_RANGE: Final = re.compile(r"bytes=(?:[0-9]+-[0-9]*|-[0-9]+)", re.IGNORECASE)
-#: The last none of the bytes, which `http_range` takes for all of them.
-_NOTHING: Final = re.compile(r"bytes=-0+", re.IGNORECASE)
 #: Characters of a file name that a download keeps: clients take headers of 8 KiB at most.
 _LONGEST_STEM: Final = 200
 
@@ -51,17 +51,20 @@ async def file_response(
     headers = _headers(filename, form)
     try:
         if form is PACKED_CSV:
-            return await _packed_response(request, path, headers, "gzip", form)
+            return await _packed_response(request, path, headers, "gzip", form.suffix)
         about = _about(path)
         coding = None if form is PARQUET else _coding_for(request, about.st_size)
-        if about.st_size <= _SMALL and not any(name in request.headers for name in _CONDITIONS):
+        if coding is not None:
+            headers["Content-Encoding"] = coding
+        if about.st_size <= _SMALL and not any(name in request.headers for name in CONDITIONS):
             return _small_response(path, headers, coding, about)
         if coding is not None:
-            return await _packed_response(request, path, headers, coding)
-        _check_preconditions(request, about)
+            return await _packed_response(request, path, headers, coding, coding)
+        tag, modified = _tag(about), about.st_mtime
+        check_preconditions(request, tag, modified)
         answer: web.StreamResponse
-        if _wants_part(request, about):
-            _check_range(request, about.st_size)
+        if wants_part(request, tag, modified):
+            check_range(request, about.st_size)
             answer = _FileResponse(path, headers=headers)
         else:
             answer = _WholeFileResponse(path, headers=headers)
@@ -76,13 +79,15 @@ async def stream_response(
 ) -> web.StreamResponse:
     """The result in a form that is made on its way, packed where that is asked for.
 
-    Raises `FileNotFoundError` where it is gone.
+    Raises `FileNotFoundError` where it is gone, and `ApiError` 412.
     """
     about = await asyncio.to_thread(result.stat)
     coding = coding_of(request.headers.get("Accept-Encoding", ""))
-    answer = web.StreamResponse(headers=_headers(filename, form))
-    if _is_known(request, _describe(answer, about, coding, form.suffix)):
-        answer.set_status(304)
+    headers = _headers(filename, form)
+    if coding is not None:
+        headers["Content-Encoding"] = coding
+    answer = web.StreamResponse(headers=headers)
+    _heed_conditions(request, answer, about, form.suffix, coding)
     await answer.prepare(request)
     if answer.status == 200 and request.method != "HEAD":
         try:
@@ -103,20 +108,6 @@ def _headers(filename: str, form: Form) -> dict[str, str]:
 
 def _about(path: Path) -> os.stat_result:
     return path.stat()  # on the event loop: a hop to a thread takes ten times as long
-
-
-def _wants_part(request: web.Request, about: os.stat_result) -> bool:
-    """Whether a range is asked for, and of this very file (RFC 9110, sections 13.1.5 and 14.2).
-
-    A range of another unit must be ignored, and several may be.
-    """
-    if not _RANGE.fullmatch(request.headers.get("Range", "")):
-        return False
-    condition = request.headers.get("If-Range", "").strip()
-    if condition.startswith(('"', "W/")):
-        return condition == f'"{_tag(about)}"'
-    date = request.if_range
-    return not condition or (date is not None and about.st_mtime <= date.timestamp())
 
 
 class _FileResponse(web.FileResponse):
@@ -143,7 +134,7 @@ class _WholeFileResponse(_FileResponse):
 
 def _coding_for(request: web.Request, size: int) -> str | None:
     """The Content-Encoding of the result; None: as it is. Parts of it always go as they are."""
-    if size < WORTH_PACKING or any(name in request.headers for name in _PARTS):
+    if size < WORTH_PACKING or any(name in request.headers for name in PARTS):
         return None
     return coding_of(request.headers.get("Accept-Encoding", ""))
 
@@ -153,20 +144,13 @@ async def _packed_response(
     path: Path,
     headers: dict[str, str],
     coding: str,
-    form: Form | None = None,
+    tagged: str,
 ) -> web.StreamResponse:
-    """Packed while it is sent: for the way only, or, in a ``form`` that is packed, for good."""
+    """Packed while it is sent; ``tagged`` tells it from the other ways to have the result."""
     file = await asyncio.to_thread(path.open, "rb")
     try:
         answer = web.StreamResponse(headers=headers)
-        about = os.fstat(file.fileno())
-        tag = (
-            _describe(answer, about, None, form.suffix)
-            if form
-            else _describe(answer, about, coding)
-        )
-        if _is_known(request, tag):
-            answer.set_status(304)
+        _heed_conditions(request, answer, os.fstat(file.fileno()), tagged)
         await answer.prepare(request)
         if answer.status == 200 and request.method != "HEAD":
             await send_compressed(answer, file, coding)
@@ -186,57 +170,26 @@ def _small_response(
     return response
 
 
-def _is_known(request: web.Request, tag: str) -> bool:
-    """Whether the client has it already."""
-    return any(known.value in (tag, "*") for known in request.if_none_match or ())
+def _heed_conditions(
+    request: web.Request, answer: web.StreamResponse, about: os.stat_result, *of: str | None
+) -> None:
+    """Describe the answer, and make it 304 where the client has it. Raises `ApiError` 412."""
+    tag = _describe(answer, about, *of)
+    check_preconditions(request, tag, about.st_mtime)
+    if is_known(request, tag, about.st_mtime):
+        answer.set_status(304)
 
 
-def _describe(
-    answer: web.StreamResponse, about: os.stat_result, coding: str | None, form: str | None = None
-) -> str:
-    """Say what a cache needs to know. Packed it is another thing: the tag of which is returned."""
-    tag = answer.etag = _tag(about, form, coding)
+def _describe(answer: web.StreamResponse, about: os.stat_result, *of: str | None) -> str:
+    """Say what a cache needs to know; the tag. In another form, or packed, it is another thing."""
+    tag = answer.etag = _tag(about, *of)
     answer.last_modified = about.st_mtime
-    if coding is not None:
-        answer.headers["Content-Encoding"] = coding
     return tag
 
 
 def _tag(about: os.stat_result, *of: str | None) -> str:
     tag = f"{about.st_mtime_ns:x}-{about.st_size:x}"  # as `FileResponse` has it
     return "-".join([tag, *filter(None, of)])
-
-
-def _check_preconditions(request: web.Request, about: os.stat_result) -> None:
-    """Raise `ApiError` 412 (RFC 9110, section 13.2.2): `FileResponse` would, but without a body."""
-    known, since = request.if_match, request.if_unmodified_since
-    if known is not None:
-        tags = {one.value for one in known if not one.is_weak}
-        holds = not tags.isdisjoint({_tag(about), "*"})
-    else:
-        holds = since is None or about.st_mtime <= since.timestamp()
-    if not holds:
-        raise ApiError(
-            412,
-            "The result is another than the one that the request asks for; leave out If-Match "
-            "and If-Unmodified-Since",
-        )
-
-
-def _check_range(request: web.Request, size: int) -> None:
-    """Raise `ApiError` 416 (RFC 9110, section 15.5.17): `FileResponse` would, but not as JSON."""
-    try:
-        start = request.http_range.start
-    except ValueError:
-        start = size
-    if _NOTHING.fullmatch(request.headers.get("Range", "")):
-        start = size
-    if start is not None and start >= size:
-        raise ApiError(
-            416,
-            f"The range lies beyond the {size} bytes of the result",
-            {"Content-Range": f"bytes */{size}"},
-        )
 
 
 def _content_disposition(filename: str, suffix: str) -> str:

@@ -10,6 +10,8 @@ from typing import Self
 
 from aiohttp import ETag, web
 
+from plays_service.api.conditions import is_known
+
 __all__ = ["StaticFile"]
 
 
@@ -30,9 +32,8 @@ class StaticFile:
         return cls(body, MappingProxyType(headers), sha256(body).hexdigest()[:32])
 
     def answer(self, request: web.Request) -> web.Response:
-        """The file, or 304 where the client has it already (RFC 9110, section 13.1.2)."""
-        known = {tag.value for tag in request.if_none_match or ()}
-        if known & {self.tag, "*"}:
+        """The file, or 304 where the client has it already."""
+        if is_known(request, self.tag):
             answer = web.Response(status=304, headers=self.headers)
         else:
             answer = web.Response(body=self.body, headers=self.headers)

@@ -139,6 +139,31 @@ async def test_each_form_has_its_own_tag(service: Service) -> None:
     assert len(tags) == 5
 
 
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz", "jsonl", "parquet"])
+async def test_conditions_hold_for_each_form(service: Service, suffix: str) -> None:
+    path = f"/result/{await ended(service, DATA)}.{suffix}"
+    _, headers, whole = await fetched(service, path)
+    tag, date = headers["ETag"], headers["Last-Modified"]
+    long_ago = "Sat, 01 Jan 2000 00:00:00 GMT"
+    for name, value, expected in (
+        ("If_Match", tag, 200),
+        ("If_Match", "*", 200),
+        ("If_Match", '"other"', 412),
+        ("If_Unmodified_Since", date, 200),
+        ("If_Unmodified_Since", long_ago, 412),
+        ("If_Modified_Since", date, 304),
+        ("If_Modified_Since", long_ago, 200),
+    ):
+        status, _, body = await fetched(service, path, **{name: value})
+        assert status == expected, (name, value)
+        if expected == 200:
+            assert body == whole
+        elif expected == 304:
+            assert body == b""
+        else:
+            message_of(body)
+
+
 @pytest.mark.parametrize("accept", [None, "application/vnd.apache.parquet"])
 async def test_parquet(service: Service, accept: str | None) -> None:
     task_id = await ended(service, DATA)
