@@ -31,6 +31,7 @@ from tests.acceptance.conftest import (
     until_started,
     upload,
 )
+from tests.acceptance.long_file import LONG_FILE, SMALL_SEGMENTS, has_the_long_result
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT, FILLER, HOT100
 from tests.waiting import LONG, eventually
 
@@ -40,22 +41,6 @@ PENDING: Final = b'{"state": "PENDING", "message": "None"}'
 #: Of the upload that must not fit into the server's memory.
 LARGE_UPLOAD: Final = 1 << 30
 LARGEST_MEMORY: Final = 150 << 20
-
-#: A file whose aggregation takes a few seconds, in segments of which each takes a moment.
-LONG_ROWS: Final = 150_000
-LONG_FILE: Final = HEADER + b"".join(
-    b"Song %d,2020-01-%02d,%d\n" % (row % 1999, row % 28 + 1, row) for row in range(LONG_ROWS)
-)
-SMALL_SEGMENTS: Final = "64KiB"
-
-
-async def has_the_long_result(http: aiohttp.ClientSession, server: Server, task_id: str) -> bool:
-    totals: dict[tuple[int, int], int] = {}
-    for row in range(LONG_ROWS):
-        key = row % 1999, row % 28 + 1
-        totals[key] = totals.get(key, 0) + row
-    lines = (b"Song %d,2020-01-%02d,%d\n" % (*key, total) for key, total in totals.items())
-    return await result(http, server, task_id) == RESULT_HEADER + b"".join(lines)
 
 
 # The README's example

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,13 +10,26 @@ import kombu
 import pytest
 
 from benchmarks.service.rabbitmq import RabbitMQ
-from tests.acceptance.conftest import http, start_server
+from tests.acceptance.conftest import Server, StartServer, http, start_server
+from tests.acceptance.long_file import SMALL_SEGMENTS
 from tests.cluster.fixtures import SharedWorker
 from tests.cluster.workers import Worker
 
 __all__ = ["http", "start_server"]
 
 StartWorker = Callable[..., Worker]
+StartReplica = Callable[..., Awaitable[Server]]
+
+
+@pytest.fixture
+def start_replica(start_server: StartServer, broker: RabbitMQ) -> StartReplica:
+    """Starts services for workers elsewhere, all on one data folder."""
+
+    async def start(**flags: object) -> Server:
+        flags = {"segment_size": SMALL_SEGMENTS, "disk_margin": 0} | flags
+        return await start_server(executor="celery", broker_url=broker.url, **flags)
+
+    return start
 
 
 @pytest.fixture

@@ -69,13 +69,14 @@ class Host:
         _ip("-n", self._space, "link", "set", switch, "up")
         self.addresses[switch] = address
 
-    def cut(self, switch: str) -> None:
-        """Let every packet vanish, both ways; neither end is told, as in a real partition."""
+    @contextmanager
+    def cut_off(self, switch: str) -> Iterator[None]:
+        """Every packet vanishes, both ways; neither end is told, as in a real partition."""
         _ip("-n", _SWITCHES, "link", "set", self._port(switch), "nomaster")
-
-    def mend(self, switch: str) -> None:
-        """Undo `cut`."""
-        _ip("-n", _SWITCHES, "link", "set", self._port(switch), "master", switch)
+        try:
+            yield
+        finally:
+            _ip("-n", _SWITCHES, "link", "set", self._port(switch), "master", switch)
 
     def _port(self, switch: str) -> str:
         return f"{self.name}-{switch}"  # 15 characters at most

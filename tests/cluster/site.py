@@ -16,8 +16,8 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,10 +57,28 @@ class Node:
             end(self._process)
             self._process = None
 
-    def signal(self, number: int) -> None:
-        """Send a signal to it, with all of its processes."""
+    @contextmanager
+    def dead(self) -> Iterator[None]:
+        """It is killed, and started again at the end."""
+        self.kill()
+        try:
+            yield
+        finally:
+            self.start()
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """It stands still, as a machine does whose memory is being swapped out."""
         assert self._process is not None
-        os.killpg(self._process.pid, number)
+        os.killpg(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._process.pid, signal.SIGCONT)
+
+    def cut_off(self) -> AbstractContextManager[None]:
+        """It has no way to the broker, nor the broker to it."""
+        return self.host.cut_off("back")
 
     @property
     def log(self) -> str:
@@ -152,21 +170,9 @@ class Site:
                         return
                 await asyncio.sleep(0.2)
 
-    def cut_broker(self) -> None:
-        """Cut the broker off from everybody."""
-        self._broker_host.cut("back")
-
-    def mend_broker(self) -> None:
-        """Undo `cut_broker`."""
-        self._broker_host.mend("back")
-
-    def pause(self, node: Node) -> None:
-        """Stop it as it stands, as a machine does whose memory is being swapped out."""
-        node.signal(signal.SIGSTOP)
-
-    def resume(self, node: Node) -> None:
-        """Undo `pause`."""
-        node.signal(signal.SIGCONT)
+    def broker_cut_off(self) -> AbstractContextManager[None]:
+        """Nobody has a way to the broker."""
+        return self._broker_host.cut_off("back")
 
 
 def _balance(addresses: list[str]) -> str:

@@ -15,7 +15,6 @@ import pytest
 from benchmarks.service.rabbitmq import RabbitMQ
 from tests.acceptance.conftest import (
     Server,
-    StartServer,
     command,
     result,
     run,
@@ -23,8 +22,8 @@ from tests.acceptance.conftest import (
     until_started,
     upload,
 )
-from tests.acceptance.test_server import LONG_FILE, SMALL_SEGMENTS, has_the_long_result
-from tests.cluster.conftest import StartWorker
+from tests.acceptance.long_file import LONG_FILE, has_the_long_result
+from tests.cluster.conftest import StartReplica, StartWorker
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
 from tests.integration.conftest import leftovers
 from tests.waiting import LONG, eventually
@@ -37,11 +36,9 @@ STEPS: Final = (
 
 
 @pytest.fixture
-async def server(start_server: StartServer, broker: RabbitMQ) -> Server:
+async def server(start_replica: StartReplica) -> Server:
     """A service for workers elsewhere."""
-    return await start_server(
-        executor="celery", broker_url=broker.url, segment_size=SMALL_SEGMENTS, disk_margin=0
-    )
+    return await start_replica()
 
 
 def kills(tmp_path: Path, *orders: str) -> str:
@@ -123,12 +120,9 @@ async def test_a_file_that_kills_its_worker_every_time_fails_alone(
 
 
 async def test_a_call_that_takes_too_long_is_ended(
-    start_server: StartServer,
-    start_worker: StartWorker,
-    broker: RabbitMQ,
-    http: aiohttp.ClientSession,
+    start_replica: StartReplica, start_worker: StartWorker, http: aiohttp.ClientSession
 ) -> None:
-    server = await start_server(executor="celery", broker_url=broker.url, max_tries=2)
+    server = await start_replica(max_tries=2)
     task_id = await upload(http, server, EXAMPLE)
     path = server.data_dir / "tasks" / task_id / "input.csv"
     path.unlink()
@@ -140,14 +134,13 @@ async def test_a_call_that_takes_too_long_is_ended(
 
 @pytest.mark.parametrize("size", ["16MiB", "64MiB"])  # pyarrow fails in another way with each
 async def test_a_process_that_has_little_memory_left_is_replaced(
-    start_server: StartServer,
+    start_replica: StartReplica,
     start_worker: StartWorker,
-    broker: RabbitMQ,
     http: aiohttp.ClientSession,
     size: str,
 ) -> None:
     memory = {"worker_memory": size, "workers": 1}
-    server = await start_server(executor="celery", broker_url=broker.url, disk_margin=0, **memory)
+    server = await start_replica(segment_size="64MiB", **memory)
     start_worker(**memory)
     rows = (
         b"Song %d of many,2020-01-01,%d\n" % (row * 7919 % 600_011, row) for row in range(600_000)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from random import Random
@@ -17,7 +16,7 @@ from typing import Final
 import aiohttp
 import pytest
 
-from tests.acceptance.test_server import LONG_FILE
+from tests.acceptance.long_file import LONG_FILE, LONG_RESULT
 from tests.cluster.hosts import why_not
 from tests.cluster.site import Site
 from tests.conftest import EXAMPLE
@@ -102,27 +101,22 @@ async def _work(client: Client) -> None:
         await asyncio.sleep(_AGAIN)
 
 
-def _long_upload() -> Upload:
-    header, *rows = LONG_FILE.splitlines()
-    totals: Counter[tuple[bytes, bytes]] = Counter()
-    for row in rows:
-        song, date, plays = row.split(b",")
-        totals[song, date] += int(plays)
-    lines = (b"%b,%b,%d\n" % (*key, total) for key, total in totals.items())
-    head = header.replace(b"Number of Plays", b"Total Number of Plays for Date")
-    return Upload(LONG_FILE, head + b"\n" + b"".join(lines))
-
-
 async def begin(http: aiohttp.ClientSession, client: Client, url: str) -> Promise:
     """Upload a long file to that replica; return when some of it is aggregated."""
-    uploader = Client(http, Random(0))
-    uploader.url = url
-    promise = await uploader.upload(_long_upload())
-    assert promise is not None
-    client.promises.append(promise)
+    promise = await taken_by(http, client, url)
     async with asyncio.timeout(LONG):
         while not await progress(http, url, promise):
             await asyncio.sleep(0.02)
+    return promise
+
+
+async def taken_by(http: aiohttp.ClientSession, client: Client, url: str) -> Promise:
+    """Upload a long file to that replica: another promise to the client."""
+    uploader = Client(http, Random(0))
+    uploader.url = url
+    promise = await uploader.upload(Upload(LONG_FILE, LONG_RESULT))
+    assert promise is not None
+    client.promises.append(promise)
     return promise
 
 
@@ -143,14 +137,10 @@ async def kept(client: Client, promise: Promise) -> None:
 async def test_a_replica_dies_and_links_fail(site: Site, http: aiohttp.ClientSession) -> None:
     async with clients(site, http) as client:
         promise = await begin(http, client, site.urls[0])
-        site.workers[0].host.cut("back")
-        site.replicas[1].host.cut("back")
-        site.replicas[0].kill()
-        await asyncio.sleep(_BRIEF)
-        site.workers[0].host.mend("back")
-        site.replicas[1].host.mend("back")
-        await kept(client, promise)
-        site.replicas[0].start()
+        with site.replicas[0].dead():
+            with site.workers[0].cut_off(), site.replicas[1].cut_off():
+                await asyncio.sleep(_BRIEF)
+            await kept(client, promise)
     assert "is taken over from a replica that is gone" in site.replicas[1].log
 
 
@@ -161,10 +151,9 @@ async def test_others_do_the_calls_of_a_worker_that_is_cut_off(
     async with clients(site, http) as client:
         for worker in site.workers:
             promise = await begin(http, client, site.urls[0])
-            worker.host.cut("back")
-            await site.until_alive(http, site.urls[0], 1)
-            await kept(client, promise)
-            worker.host.mend("back")
+            with worker.cut_off():
+                await site.until_alive(http, site.urls[0], 1)
+                await kept(client, promise)
             await site.until_whole(http)
 
 
@@ -174,16 +163,11 @@ async def test_a_replica_that_is_cut_off_from_the_broker_keeps_what_it_takes(
 ) -> None:
     async with clients(site, http) as client:
         promise = await begin(http, client, site.urls[0])
-        site.replicas[0].host.cut("back")
-        await site.until(http, site.urls[0], lambda ready: "broker" in ready.get("waiting", ""))
-        kept_there = Client(http, Random(2))
-        kept_there.url = site.urls[0]
-        taken = await kept_there.upload(Upload(LONG_FILE, _long_upload().result))
-        assert taken is not None
-        client.promises.append(taken)
-        await asyncio.sleep(_NOTICED)
-        assert not taken.is_kept
-        site.replicas[0].host.mend("back")
+        with site.replicas[0].cut_off():
+            await site.until(http, site.urls[0], lambda ready: "broker" in ready.get("waiting", ""))
+            taken = await taken_by(http, client, site.urls[0])
+            await asyncio.sleep(_NOTICED)
+            assert not taken.is_kept
         await kept(client, promise)
         await kept(client, taken)
 
@@ -194,10 +178,9 @@ async def test_a_broker_that_is_cut_off_costs_only_time(
 ) -> None:
     async with clients(site, http) as client:
         promise = await begin(http, client, site.urls[0])
-        site.cut_broker()
-        await site.until(http, site.urls[0], lambda ready: "broker" in ready.get("waiting", ""))
-        await asyncio.sleep(_NOTICED)
-        site.mend_broker()
+        with site.broker_cut_off():
+            await site.until(http, site.urls[0], lambda ready: "broker" in ready.get("waiting", ""))
+            await asyncio.sleep(_NOTICED)
         await kept(client, promise)
 
 
@@ -207,13 +190,10 @@ async def test_a_replica_that_hangs_goes_on_with_its_tasks(
 ) -> None:
     async with clients(site, http) as client:
         promise = await begin(http, client, site.urls[0])
-        site.pause(site.replicas[0])
-        try:
+        with site.replicas[0].hanging():
             await asyncio.sleep(_NOTICED)
             await _is_served(http, site.url)
             assert await progress(http, site.urls[1], promise) < 1  # it lives: nobody takes over
-        finally:
-            site.resume(site.replicas[0])
         await kept(client, promise)
 
 
@@ -238,19 +218,7 @@ async def test_whatever_fails_nothing_is_lost(
         for _ in range(5):
             promise = await begin(http, client, random.choice(site.urls))
             node = random.choice([*site.replicas, *site.workers])
-            what = random.choice(["kill", "cut", "pause"])
-            if what == "kill":
-                node.kill()
-            elif what == "cut":
-                node.host.cut("back")
-            else:
-                site.pause(node)
-            await asyncio.sleep(random.uniform(0, _NOTICED))
-            if what == "kill":
-                node.start()
-            elif what == "cut":
-                node.host.mend("back")
-            else:
-                site.resume(node)
+            with random.choice([node.dead, node.cut_off, node.hanging])():
+                await asyncio.sleep(random.uniform(0, _NOTICED))
             await site.until_whole(http)
             await kept(client, promise)

@@ -10,10 +10,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from benchmarks.service.rabbitmq import RabbitMQ
 from tests.acceptance.conftest import (
     Server,
-    StartServer,
     command,
     result,
     run,
@@ -21,28 +19,11 @@ from tests.acceptance.conftest import (
     until_started,
     upload,
 )
-from tests.acceptance.test_server import LONG_FILE, SMALL_SEGMENTS, has_the_long_result
-from tests.cluster.conftest import StartWorker
+from tests.acceptance.long_file import LONG_FILE, has_the_long_result
+from tests.cluster.conftest import StartReplica, StartWorker
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT, FILLER
 from tests.integration.conftest import leftovers
 from tests.waiting import LONG, eventually
-
-
-class StartReplica:
-    """Starts replicas, all alike."""
-
-    def __init__(self, start_server: StartServer, broker: RabbitMQ) -> None:
-        self._start = start_server
-        self._broker = broker
-
-    async def __call__(self, **flags: object) -> Server:
-        flags = {"segment_size": SMALL_SEGMENTS, "disk_margin": 0} | flags
-        return await self._start(executor="celery", broker_url=self._broker.url, **flags)
-
-
-@pytest.fixture
-def start_replica(start_server: StartServer, broker: RabbitMQ) -> StartReplica:
-    return StartReplica(start_server, broker)
 
 
 @pytest.fixture
@@ -186,9 +167,7 @@ async def test_a_task_that_nobody_has_is_found(
     await is_clean(second.data_dir)
 
 
-async def test_one_with_processes_of_its_own_keeps_to_itself(
-    start_replica: StartReplica, start_server: StartServer, broker: RabbitMQ, tmp_path: Path
-) -> None:
+async def test_one_with_processes_of_its_own_keeps_to_itself(start_replica: StartReplica) -> None:
     replica = await start_replica()
     code, _, text = await run(*command("serve", port=0, data_dir=replica.data_dir))
     assert (code, "another service uses the data folder" in text) == (1, True)
