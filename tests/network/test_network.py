@@ -22,8 +22,8 @@ from tests.integration.conftest import leftovers, request
 from tests.network.proxy import Event, Proxy, Trouble
 from tests.waiting import LONG, eventually
 
-#: How many troubles of each kind; ``PLAYS_TEST_NETWORK=50`` for more.
-CASES: Final = int(os.environ.get("PLAYS_TEST_NETWORK", "1"))
+#: How many troubles of each kind; ``PLAYS_TEST_NETWORK_CASES=50`` for more.
+CASES: Final = int(os.environ.get("PLAYS_TEST_NETWORK_CASES", "1"))
 SEED: Final = int(os.environ.get("PLAYS_TEST_SEED", "1"))
 HEADER: Final = b"Song,Date,Number of Plays\n"
 RESULT_HEADER: Final = b"Song,Date,Total Number of Plays for Date\n"
