@@ -91,7 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=parse_size, default="16MiB", help="of the large file")
     parser.add_argument("--runs", type=int, default=3, help="of which the median counts")
-    parser.add_argument("--work", type=Path, default=ROOT / "data" / "bench")
+    parser.add_argument("--work", type=Path, default=ROOT / "build/benchmarks/work")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     path = options.work / f"scale-{options.size}.csv"

@@ -15,7 +15,8 @@ from typing import Final
 
 from benchmarks.aggregate.processes import descendants
 from benchmarks.beside import beside
-from benchmarks.service.rabbitmq import RabbitMQ, await_port, free_port
+from benchmarks.ports import await_port, free_port
+from benchmarks.service.rabbitmq import RabbitMQ
 from benchmarks.service.stacks import Stack, running
 
 __all__ = ["Plan", "cluster"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,13 +14,13 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.aggregate.processes import descendants
+from benchmarks.ports import START_TIMEOUT, await_port, free_port
 
-__all__ = ["RabbitMQ", "await_port", "free_port"]
+__all__ = ["RabbitMQ"]
 
 _SERVER: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 _CONTROL: Final = _SERVER.with_name("rabbitmqctl")
 #: Seconds.
-_START_TIMEOUT: Final = 60.0
 _STOP_TIMEOUT: Final = 20.0
 
 
@@ -82,7 +81,7 @@ class RabbitMQ:
             return
         attempt = f"import socket; socket.create_connection(({address!r}, {port}), 1)"
         words = [*self._on_host, sys.executable, "-c", attempt]
-        deadline = time.monotonic() + _START_TIMEOUT
+        deadline = time.monotonic() + START_TIMEOUT
         while subprocess.run(words, check=False, stderr=subprocess.DEVNULL).returncode:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"nothing listens:\n{log.read_text(errors='replace')[-2000:]}")
@@ -129,25 +128,6 @@ class RabbitMQ:
                     process.kill()
                     process.wait()
         _signal(doomed, signal.SIGKILL)  # what its parent did not take along
-
-
-def free_port() -> int:
-    """A port on loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def await_port(port: int, log: Path) -> None:
-    """Return when something listens on the port. Raises `TimeoutError`, with the log's end."""
-    deadline = time.monotonic() + _START_TIMEOUT
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise TimeoutError(f"nothing listens on {port}:\n{log.read_text(errors='replace')[-2000:]}")
 
 
 def _signal(pids: Sequence[int], number: int) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.aggregate.processes import cpu_seconds, descendants, memory
-from benchmarks.service.rabbitmq import RabbitMQ, await_port, free_port
+from benchmarks.ports import await_port, free_port
+from benchmarks.service.rabbitmq import RabbitMQ
 
 __all__ = ["STACKS", "Stack", "running"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-import socket
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from benchmarks.ports import free_port
 from tests.acceptance.conftest import Server, StartServer
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
 from tests.waiting import LONG
@@ -82,13 +82,6 @@ async def proxied(
         if process.returncode is None:
             process.terminate()
         await process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def listening(port: int, process: Process) -> None:

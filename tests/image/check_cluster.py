@@ -12,9 +12,10 @@ from typing import Final
 import httpx
 import pytest
 
+from benchmarks.ports import free_port
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
 from tests.image.check_image import distinct, few_groups, is_distinct
-from tests.image.conftest import LONG, Project, engine, free_port, report, run
+from tests.image.conftest import LONG, Project, engine, report, run
 
 pytestmark = pytest.mark.timeout(1800)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ from typing import Any, Final
 
 import httpx
 import pytest
+
+from benchmarks.ports import free_port
 
 ROOT: Final = Path(__file__).parents[2]
 PROJECT: Final = "plays-image-test"
@@ -101,14 +102,6 @@ class Project:
             if answer.headers["content-type"].startswith("text/csv"):
                 return answer.content
             assert answer.json()["state"] == "PENDING", answer.text
-
-
-def free_port() -> int:
-    """A port of the host that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def engine() -> None:

@@ -6,13 +6,13 @@ import asyncio
 import os
 import random
 import signal
-import socket
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from benchmarks.ports import free_port
 from tests.acceptance.conftest import Server, clean_environment, command
 
 __all__ = ["Service", "running"]
@@ -29,7 +29,7 @@ class Service:
         self.kills = 0  #: of the server
         self.worker_kills = 0
         self._ttl = ttl
-        self._port = _free_port()
+        self._port = free_port()
         self.server: Server
 
     @property
@@ -73,10 +73,3 @@ async def running(data_dir: Path, ttl: float) -> AsyncIterator[Service]:
     finally:
         if service.server.process.returncode is None:
             await service.server.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
