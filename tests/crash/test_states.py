@@ -141,7 +141,6 @@ TestLife = pytest.mark.timeout(600)(Life.TestCase)  # a dozen lives of a service
 TestLife.settings = settings(
     max_examples=4,
     stateful_step_count=12,
-    deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )

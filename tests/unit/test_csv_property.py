@@ -26,7 +26,7 @@ _SUPPRESSED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 def examples(count: int) -> settings:
     """Each example makes folders of its own, so that the fixture may serve all of them."""
-    return settings(max_examples=count * _SCALE, deadline=None, suppress_health_check=_SUPPRESSED)
+    return settings(max_examples=count * _SCALE, suppress_health_check=_SUPPRESSED)
 
 
 def result_of(totals: dict[tuple[bytes, bytes], int]) -> bytes:

@@ -80,7 +80,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "a.partial"
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(buckets, notes)
 def test_what_was_written_is_read(path: Path, content: Buckets, note: Any) -> None:
     write(path, content, note)

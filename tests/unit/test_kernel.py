@@ -245,7 +245,6 @@ def files(draw: st.DrawFn) -> bytes:
 
 @settings(
     max_examples=100,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(
@@ -265,7 +264,6 @@ def test_both_say_the_same(
 
 @settings(
     max_examples=100,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(data=files(), skip_errors=st.booleans(), draw=st.data())

@@ -572,7 +572,7 @@ def forms(draw: st.DrawFn) -> tuple[bytes, list[ReadPart], list[bytes]]:
     return boundary, parts, chunks
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(forms())
 def test_what_is_written_is_read(form: tuple[bytes, list[ReadPart], list[bytes]]) -> None:
     boundary, parts, chunks = form
@@ -600,7 +600,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return data
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.one_of(mutated(), st.lists(tokens, max_size=30).map(b"".join), st.binary()),
     st.integers(1, 60),

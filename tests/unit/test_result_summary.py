@@ -39,7 +39,6 @@ def model(rows: list[ResultRow]) -> ResultSummary:
 
 @settings(
     max_examples=80,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(

@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from plays_service.aggregation import EncodingError, Transcoder
@@ -83,7 +83,6 @@ def test_any_bytes_in_any_pieces(encoding: str) -> None:
             assert_same(encoding, pieces, whole)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(MULTI_BYTE), st.binary(max_size=40))
 @example("iso2022_kr", b"\x1b&~\x8e\xfe\\+++")
 @example("iso2022_jp_3", b"@-\x1b&\xff}\xfe\x1b/~\xa1B")
@@ -95,7 +94,6 @@ def test_random_bytes_in_any_pieces(encoding: str, data: bytes) -> None:
         assert_same(encoding, pieces, whole)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(MULTI_BYTE), st.data())
 def test_what_python_decodes(encoding: str, data: st.DataObject) -> None:
     """Text that the codec can write comes out as it is."""

@@ -93,7 +93,6 @@ def page_of(result: Path, query: RowQuery, offset: int, limit: int, memory: int)
 
 @settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
