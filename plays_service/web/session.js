@@ -26,7 +26,8 @@ export function signIn() {
       signOut.hidden = false;
       resolve();
     };
-    dialog.oncancel = (event) => event.preventDefault(); // there is nothing behind it to go on with
+    // There is nothing behind it to go on with, and a page can keep it from closing only once.
+    dialog.onclose = () => pending && !dialog.open && dialog.showModal();
     dialog.showModal();
   });
   return pending;
