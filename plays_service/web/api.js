@@ -57,10 +57,12 @@ export async function remove(path) {
 /** What the service says in the body of an error. */
 export function messageOf(text, status) {
   try {
-    return JSON.parse(text).message;
+    const { message } = JSON.parse(text);
+    if (typeof message === "string") return message;
   } catch {
-    return `The service answered with the status ${status}.`;
+    // It is no JSON: a proxy's page, say.
   }
+  return `The service answered with the status ${status}.`;
 }
 
 async function request(path, options) {

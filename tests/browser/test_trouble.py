@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -170,6 +170,10 @@ async def test_a_stream_that_falls_silent_is_given_up(visit: Visit) -> None:
     await expect(visit.card("plays.csv")).to_contain_text("7 records in 4 totals")
 
 
+def bad_gateway(body: str) -> Callable[[Route], Awaitable[None]]:
+    return lambda route: route.fulfill(status=502, body=body)
+
+
 async def test_answers_that_are_not_the_services_cost_no_task(visit: Visit) -> None:
     page = visit.page
     await page.route("**/events", lambda route: route.abort())
@@ -180,9 +184,14 @@ async def test_answers_that_are_not_the_services_cost_no_task(visit: Visit) -> N
         await page.route(_TASK, lambda route: route.fulfill(body="<h1>Welcome to the hotel</h1>"))
         await expect(card).to_contain_text("Something else answers in place of the service. Trying")
         await expect(card).to_have_attribute("data-phase", "working")
-    await page.unroute(_TASK)
+        await page.unroute(_TASK)
+        for body in ('{"error": "no upstream"}', "null"):
+            await page.route(_TASK, bad_gateway(body))
+            await expect(card).to_contain_text("The service answered with the status 502. Trying")
+            await page.unroute(_TASK)
     await expect(card).to_contain_text("7 records in 4 totals")
     visit.forgive("net::ERR_FAILED")
+    visit.forgive("502")
 
 
 async def test_a_question_that_failed_can_be_asked_again(visit: Visit) -> None:
