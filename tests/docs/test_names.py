@@ -5,7 +5,7 @@ from __future__ import annotations
 import configparser
 import re
 from collections import defaultdict
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -20,6 +20,7 @@ TARGETS: Final = set(
     re.findall(r"^([a-z-]+):.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
 )
 COMPOSE: Final = yaml.safe_load((ROOT / "compose.yml").read_text())
+CLUSTER: Final = yaml.safe_load((ROOT / "compose.cluster.yml").read_text())
 SETTINGS: Final = {setting.variable for setting in settings_table()}
 #: Where variables are read that are no settings of the service.
 READERS: Final = ["setup.py", "Makefile", "compose.yml", "plays_service/cli/options.py",
@@ -107,10 +108,20 @@ def test_every_dependency_has_its_reason() -> None:
         assert re.split("[ >]", line)[0].lower() in section.lower(), line
 
 
-def test_compose_passes_every_setting_and_lets_the_service_stop() -> None:
-    service = COMPOSE["services"]["plays"]
-    inside = {"PLAYS_HOST", "PLAYS_PORT", "PLAYS_DATA_DIR"}  # the image says them
-    assert set(service["environment"]) == SETTINGS - inside
+@pytest.mark.parametrize(
+    ("compose", "others"),
+    [
+        pytest.param(COMPOSE, set(), id="compose.yml"),
+        pytest.param(CLUSTER, {"PLAYS_TLS_CERT", "PLAYS_TLS_KEY"}, id="compose.cluster.yml"),
+    ],
+)
+def test_compose_passes_every_setting_and_lets_the_service_stop(
+    compose: dict[str, Any], others: set[str]
+) -> None:
+    """But those that the image says, and what is not the replicas' but the gateway's."""
+    service = compose["services"]["plays"]
+    inside = {"PLAYS_HOST", "PLAYS_PORT", "PLAYS_DATA_DIR"}
+    assert set(service["environment"]) == SETTINGS - inside - others
     assert parse_duration(service["stop_grace_period"]) > 2 * Settings.load({}).stop_timeout
 
 
