@@ -10,8 +10,8 @@ from aiohttp import web
 from plays_service.api.context import READER, RUNNER, STOPPING, task_of
 from plays_service.api.errors import ApiError
 from plays_service.api.forms import CSV, PACKED_CSV, PARQUET, form_for
+from plays_service.api.reading import reading
 from plays_service.api.result_file import file_response, stream_response
-from plays_service.api.rows import reading
 from plays_service.api.waiting import wait_unless_stopping
 from plays_service.tasks import State, Task
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -15,21 +13,18 @@ from aiohttp import web
 from plays_service.aggregation import (
     DATE_MAX,
     SORTS,
-    DamagedResultError,
     Page,
-    ParquetError,
     RowQuery,
     parse_date,
     row_fields,
 )
 from plays_service.api.compression import WORTH_PACKING, coding_of, compress
 from plays_service.api.context import READER, task_of
-from plays_service.api.errors import ApiError, gone, no_room
-from plays_service.tasks import BusyError, State, Task, WorkerDiedError
+from plays_service.api.errors import ApiError
+from plays_service.api.reading import reading
+from plays_service.tasks import State, Task
 
-__all__ = ["get_rows", "get_summary", "reading"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["get_rows", "get_summary"]
 
 #: Rows of a page.
 _DEFAULT_LIMIT: Final = 100
@@ -68,44 +63,6 @@ def _succeeded_task_of(request: web.Request) -> Task:
             text = f"The task is {task.state}: its rows are there when it is SUCCESS"
         raise ApiError(409, text, None if task.has_ended else {"Retry-After": "1"})
     return task
-
-
-@asynccontextmanager
-async def reading() -> AsyncIterator[None]:
-    """Turn what can go wrong with reading a result into `ApiError`."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise gone() from None
-    except BusyError:
-        raise ApiError(
-            503,
-            "The service is busy with questions about results; try again in a moment",
-            {"Retry-After": "2"},
-        ) from None
-    except WorkerDiedError as error:
-        _log.error("a question about a result came to nothing: %s", error)
-        raise ApiError(
-            503,
-            "The service could not answer this: its workers have died of it, or are away; "
-            "try again in a moment",
-            {"Retry-After": "10"},
-        ) from None
-    except DamagedResultError as error:
-        _log.error("a result on disk is damaged: %s", error)
-        raise ApiError(
-            500, "The result is damaged on the server's disk; upload the file again"
-        ) from error
-    except MemoryError:
-        raise ApiError(
-            503,
-            "This takes more memory than a worker may use: take the result as CSV or JSON lines, "
-            "or have PLAYS_WORKER_MEMORY raised",
-        ) from None
-    except ParquetError as error:
-        raise ApiError(406, str(error)) from None
-    except OSError as error:
-        raise no_room(error) from error
 
 
 def _answer(request: web.Request, body: bytes) -> web.Response:

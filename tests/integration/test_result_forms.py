@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 from plays_service.api import forms
 from plays_service.api.errors import ApiError
-from plays_service.api.rows import reading
+from plays_service.api.reading import reading
 from plays_service.tasks import ResultReader
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
 from tests.integration.conftest import Gate, Service, message_of, request
