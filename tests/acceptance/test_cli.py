@@ -83,14 +83,6 @@ def test_segments_give_the_same_bytes(example: Path, out: Path) -> None:
     assert list(out.parent.iterdir()) == [out]
 
 
-def test_an_encoding_can_be_named(example: Path, out: Path) -> None:
-    example.write_bytes(HEADER + "Déjà Vu,2020-01-01,1\n".encode("cp1252"))
-    code, _, _ = run(*command("aggregate", example, "-o", out, "--encoding", "cp1252"))
-    assert code == 0
-    assert out.read_text(encoding="utf-8").splitlines()[1] == "Déjà Vu,2020-01-01,1"
-    assert list(out.parent.iterdir()) == [out]
-
-
 def test_a_bad_record_is_told_and_there_is_no_output(example: Path, out: Path) -> None:
     example.write_bytes(EXAMPLE + b"Umbrella,2020-01-01,12.5\n")
     text = failed(*command("aggregate", example, "-o", out), out=out)
@@ -115,12 +107,6 @@ def test_bad_records_can_be_skipped_and_are_told(example: Path, out: Path) -> No
         f'{example}: skipped: line 10: Song: "" is empty; every record needs a song',
         "7 records in 4 groups, 2 bad records skipped",
     ]
-
-
-def test_an_empty_file_is_an_error(example: Path, out: Path) -> None:
-    example.write_bytes(b"")
-    text = failed(*command("aggregate", example, "-o", out), out=out)
-    assert "line 1: the file is empty" in text
 
 
 def test_an_unknown_encoding_is_told(example: Path, out: Path) -> None:
