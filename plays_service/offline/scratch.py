@@ -38,7 +38,11 @@ def _make(parent: Path) -> tuple[Path, int]:
     """A folder and the descriptor of its lock."""
     while True:
         folder = _make_folder(parent)
-        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT)
+        try:
+            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT)
+        except OSError:  # without its lock nobody would ever take it for left behind
+            folder.rmdir()
+            raise
         if claim(lock):
             return folder, lock
         os.close(lock)

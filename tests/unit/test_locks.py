@@ -64,6 +64,19 @@ def test_without_locks_a_folder_is_there_and_nobody_elses_is_deleted(tmp_path: P
     assert open_files() == before
 
 
+def test_a_folder_whose_lock_cannot_be_made_does_not_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", full)
+        with pytest.raises(OSError, match="No space left"), scratch_folder(tmp_path):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_was_taken_for_left_behind_before_it_was_locked_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
