@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -35,13 +36,21 @@ SMALL_SEGMENTS: dict[str, Any] = {"segment_size": 4096}
 
 
 async def has_the_large_result(service: Service, task_id: str) -> bool:
-    totals: dict[tuple[int, int], int] = {}
+    totals: Counter[tuple[int, int]] = Counter()
     for row in range(30_000):
-        key = row % 997, row % 28 + 1
-        totals[key] = totals.get(key, 0) + row
+        totals[row % 997, row % 28 + 1] += row
     rows = (b"Song %d,2020-01-%02d,%d\n" % (*key, total) for key, total in totals.items())
     expected = b"Song,Date,Total Number of Plays for Date\n" + b"".join(rows)
     return await service.result(task_id) == expected
+
+
+async def half_done(start_service: StartService, gate: Gate, *, calls: int) -> tuple[Service, str]:
+    """A service with a task of many segments, of which so many calls are done, and its id."""
+    service = await start_service(**SMALL_SEGMENTS)
+    gate.let(calls)
+    task_id = await service.upload(LARGE)
+    await gate.arrived.wait()
+    return service, task_id
 
 
 async def test_a_task_that_succeeded_tells_everything(service: Service) -> None:
@@ -103,10 +112,7 @@ async def test_skipped_records_are_counted_and_the_first_hundred_told(
 async def test_progress_moves_forward_from_pending_to_the_end(
     start_service: StartService, gate: Gate
 ) -> None:
-    service = await start_service(**SMALL_SEGMENTS)
-    gate.let(60)
-    task_id = await service.upload(LARGE)
-    await gate.arrived.wait()
+    service, task_id = await half_done(start_service, gate, calls=60)
     task = await service.task(task_id)
     assert task["state"] == "STARTED"
     assert 0 < task["progress"] < 1
@@ -122,10 +128,7 @@ async def test_progress_moves_forward_from_pending_to_the_end(
 async def test_what_a_cancelled_task_tells_is_what_is_on_disk(
     start_service: StartService, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service = await start_service(**SMALL_SEGMENTS)
-    gate.let(10)
-    task_id = await service.upload(LARGE)
-    await gate.arrived.wait()
+    service, task_id = await half_done(start_service, gate, calls=10)
     rows = (await service.task(task_id))["rows"]
     saving, save = threading.Event(), TaskStore.save
 
@@ -150,10 +153,7 @@ async def test_what_a_cancelled_task_tells_is_what_is_on_disk(
 async def test_a_running_task_can_be_cancelled_and_its_files_go(
     start_service: StartService, gate: Gate
 ) -> None:
-    service = await start_service(**SMALL_SEGMENTS)
-    gate.let(10)
-    task_id = await service.upload(LARGE)
-    await gate.arrived.wait()
+    service, task_id = await half_done(start_service, gate, calls=10)
     async with service.client.delete(f"/tasks/{task_id}") as answer:
         assert answer.status == 200
         cancelled = await answer.json()
@@ -395,9 +395,7 @@ async def test_unfinished_tasks_go_on_after_a_restart_where_they_stopped(
 async def test_what_is_done_for_a_task_is_logged_with_its_id_after_a_restart_too(
     start_service: StartService, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service = await start_service(**SMALL_SEGMENTS)
-    task_id = await service.upload(LARGE)
-    await gate.arrived.wait()
+    service, task_id = await half_done(start_service, gate, calls=0)
     await service.stop()
     seen = set()
     executor = type(service.runner._executor)
@@ -420,10 +418,7 @@ async def test_what_is_done_for_a_task_is_logged_with_its_id_after_a_restart_too
 async def test_a_state_never_turns_back_at_a_restart(
     start_service: StartService, gate: Gate
 ) -> None:
-    service = await start_service(**SMALL_SEGMENTS)
-    gate.let(60)
-    task_id = await service.upload(LARGE)
-    await gate.arrived.wait()
+    service, task_id = await half_done(start_service, gate, calls=60)
     before = await service.task(task_id)
     assert before["state"] == "STARTED"
     await service.stop()
@@ -436,10 +431,7 @@ async def test_a_state_never_turns_back_at_a_restart(
 async def test_a_restart_with_other_settings_gives_the_same_bytes(
     start_service: StartService, gate: Gate
 ) -> None:
-    service = await start_service(**SMALL_SEGMENTS)
-    gate.let(60)
-    task_id = await service.upload(LARGE)
-    await gate.arrived.wait()
+    service, task_id = await half_done(start_service, gate, calls=60)
     await service.stop()
     service = await start_service(segment_size=9999, workers=2, worker_memory=16 << 20)
     assert await has_the_large_result(service, task_id)
