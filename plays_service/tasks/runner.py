@@ -138,8 +138,13 @@ class TaskRunner:
     async def find(self, task_id: UUID) -> Task | None:
         """The task, whichever replica has it; None where it is unknown or expired."""
         task = self.registry.get(task_id)
-        if task is None and self._sharing is not None:
-            task = await self._sharing.find(task_id)
+        if self._sharing is None:
+            return task
+        if task is not None:
+            async with task.ending:  # others may have seen its end already, and removed it since
+                pass
+        if task is None or task.has_ended:
+            return await self._sharing.find(task_id)
         return task
 
     def begin(self, task: Task, size: int) -> None:

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -29,8 +28,6 @@ _log = logging.getLogger(__name__)
 _LOOK_AGAIN: Final = 0.5
 #: Seconds that a replica has to cancel a task when it is asked to, or others to take it over.
 _CANCELLED_WITHIN: Final = 20.0
-#: What makes a task wait in this process, and is no part of its state.
-_OF_THIS_PROCESS: Final = frozenset({"changed", "ended", "ending"})
 
 
 class Sharing:
@@ -53,7 +50,7 @@ class Sharing:
             self._looking.cancel()
 
     async def find(self, task_id: UUID) -> Task | None:
-        """A task that this replica does not run; None where there is none."""
+        """A task that another replica runs, or that has ended; None where there is none."""
         task = self._seen.get(task_id)
         if task is not None and not task.has_ended:
             await self._refresh(task)  # another replica may have told the client more
@@ -150,9 +147,7 @@ class Sharing:
         elif now.progress < task.progress and not now.has_ended:
             return  # another replica has just taken it over
         else:
-            for field in fields(task):
-                if field.name not in _OF_THIS_PROCESS:
-                    setattr(task, field.name, getattr(now, field.name))
+            task.become(now)
         task.changed.send()
         if task.has_ended:
             task.ended.set()

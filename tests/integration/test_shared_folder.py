@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from plays_service.tasks import State, Task, TaskStore
+from tests.conftest import EXAMPLE
 from tests.integration.conftest import Service, StartService
-from tests.waiting import eventually
+from tests.waiting import LONG, eventually
 
 #: Nobody listens there: what is tried here needs no worker.
 NO_BROKER = "amqp://127.0.0.1:1"
@@ -58,3 +61,40 @@ async def test_tasks_expire_beside_what_is_none(start_service: StartService, end
     await eventually(lambda: not service.folder(str(ended.id)).exists())
     async with service.client.get(f"/tasks/{damaged.name}") as answer:
         assert answer.status == 404
+
+
+@pytest.mark.parametrize("moment", ["save", "clean"])
+async def test_a_task_that_another_has_removed_does_not_come_back(
+    start_service: StartService, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    hangs, goes_on = Event(), Event()
+    step = getattr(TaskStore, moment)
+
+    def hang(store: TaskStore, task: Task) -> None:
+        if moment == "save":
+            step(store, task)
+        if task.has_ended:
+            hangs.set()
+            goes_on.wait(LONG)
+        if moment == "clean":
+            step(store, task)
+
+    slow, other = await start_shared(start_service), await start_shared(start_service)
+    path = f"/tasks/{await slow.upload(EXAMPLE)}"
+    monkeypatch.setattr(TaskStore, moment, hang)
+    cancelled = asyncio.create_task(status(slow, "DELETE", path))
+    try:
+        assert await asyncio.to_thread(hangs.wait, LONG)
+        assert await status(other, "DELETE", path) == 204
+        found = asyncio.create_task(status(slow, "GET", path))
+        await asyncio.wait([found], timeout=0.1)
+    finally:
+        goes_on.set()
+    assert await cancelled == 200
+    assert await found == 404
+    assert await status(slow, "GET", path) == 404
+
+
+async def status(service: Service, method: str, path: str) -> int:
+    async with service.client.request(method, path) as answer:
+        return answer.status
