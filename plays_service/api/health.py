@@ -23,14 +23,15 @@ async def get_ready(request: web.Request) -> web.Response:
     Also 200 where they are taken, and wait for workers elsewhere: ``waiting`` says for what.
     """
     check_ready(request.app)
-    problem = request.app[RUNNER].workers_problem
+    problem = request.app[RUNNER].calls.executor.problem
     return web.json_response({"status": "ready"} | ({"waiting": problem} if problem else {}))
 
 
 def check_ready(app: web.Application) -> None:
     """Raise `ApiError` 503 or 507 where uploads are not taken, or not worked on."""
     refuse_uploads(app)
-    if not app[RUNNER].workers_alive and app[RUNNER].workers_problem is None:
+    executor = app[RUNNER].calls.executor
+    if not executor.alive and executor.problem is None:
         raise ApiError(503, "No worker runs; one is being started", {"Retry-After": "1"})
 
 

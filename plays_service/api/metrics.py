@@ -113,7 +113,7 @@ class Metrics(Collector):
         )  # fmt: skip
 
     def _work(self) -> Iterator[Metric]:
-        runner, stats = self._app[RUNNER], self._app[RUNNER].stats
+        calls, stats = self._app[RUNNER].calls, self._app[RUNNER].stats
         yield _gauge("plays_ready", "1 while uploads are taken.", _is_ready(self._app))
         yield _gauge("plays_uploads", "Uploads under way.", len(self._app[UPLOADS]))
         yield _histogram(
@@ -125,14 +125,14 @@ class Metrics(Collector):
         yield _counter("plays_rows", "Good records of tasks that have ended.", stats.rows)
         yield _counter("plays_rows_skipped", "Bad records that were dropped.", stats.skipped)
         yield _counter("plays_groups", "Rows of results.", stats.groups)
-        yield _gauge("plays_calls_waiting", "Calls that wait for a worker.", runner.queued)
+        yield _gauge("plays_calls_waiting", "Calls that wait for a worker.", calls.waiting)
         yield _gauge(
             "plays_calls_blocked",
             "1 while all calls wait for the broker, or for any worker to come.",
-            runner.workers_problem is not None,
+            calls.executor.problem is not None,
         )
-        yield _gauge("plays_workers", "Worker processes that run.", runner.workers_alive)
-        yield _counter("plays_worker_restarts", "Times that workers died.", runner.worker_restarts)
+        yield _gauge("plays_workers", "Worker processes that run.", calls.executor.alive)
+        yield _counter("plays_worker_restarts", "Times that workers died.", calls.executor.restarts)
 
     def _disk(self) -> Iterator[Metric]:
         budget = self._app[RUNNER].disk

@@ -149,7 +149,7 @@ class ResultReader:
 
     async def _call(self, task: Task, function: Callable[..., Any], *args: Any) -> Any:
         # A turn of its own: who reads results waits for those who read, not for an aggregation.
-        return await self._runner.call(("rows", task.id), function, *args)
+        return await self._runner.calls.run(("rows", task.id), function, *args)
 
 
 def _render(render: Callable[[Page], R], *page: Any) -> R | None:

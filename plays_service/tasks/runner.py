@@ -5,22 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib import import_module
 from typing import Any, Final
 from uuid import UUID
 
 from plays_service.aggregation import CsvError, DamagedFileError, Summary
 from plays_service.settings import Settings
 from plays_service.tasks.batcher import Batcher, Outcome, run_all
+from plays_service.tasks.calls import Calls
 from plays_service.tasks.current import context_of
 from plays_service.tasks.disk import disk_problem
 from plays_service.tasks.disk_budget import DiskBudget
-from plays_service.tasks.executor import Executor
-from plays_service.tasks.fair_queue import FairQueue
 from plays_service.tasks.growth import Growth
 from plays_service.tasks.pipeline import Pipeline, Progress
 from plays_service.tasks.registry import TaskRegistry
@@ -29,22 +27,13 @@ from plays_service.tasks.stats import Stats
 from plays_service.tasks.store import TaskStore
 from plays_service.tasks.task import State, Task
 from plays_service.tasks.work import Call, Work
-from plays_service.tasks.worker import WorkerLimits
-from plays_service.tasks.worker_pool import WorkerDiedError, WorkerPool
+from plays_service.tasks.worker_pool import WorkerDiedError
 
 __all__ = ["TaskRunner"]
 
 _log = logging.getLogger(__name__)
 
 _CANCELLED: Final = "The task was cancelled"
-#: Bytes of an input up to which a call is short, and how many of them go together to a worker:
-#: with fewer each costs more, with more others wait.
-_SHORT: Final = 512 << 10
-_SHORT_TOGETHER: Final = 16
-#: The turn that short calls of all tasks take together.
-_SHORT_TURN: Final = "short calls"
-#: Calls under way for each worker elsewhere: one that it has, and one that is on its way to it.
-_CALLS_FOR_WORKER: Final = 2
 #: Seconds.
 _SAVE_AGAIN: Final = 1.0
 _DELETE_AGAIN: Final = 1.0
@@ -80,16 +69,12 @@ class TaskRunner:
         self.disk = DiskBudget(
             settings.data_dir, quota=settings.disk_quota, margin=settings.disk_margin
         )
-        self._queue = FairQueue(settings.workers, self._may_wait)
-        self._executor = _make_executor(settings, self._queue)
+        self.calls = Calls(settings)
         # Short calls go together, but for syncing: the disk does that together by itself.
         hops, most = (8, 1) if settings.fsync else (2, 32)
         # Threads of their own: where the disk is slow, nothing else waits for one.
         self._disk_threads = ThreadPoolExecutor(hops, "disk")
         self._disk = Batcher(self._in_disk_thread, hops=hops, most=most)
-        self._short = Batcher(
-            self._call_short, hops=settings.workers, most=_SHORT_TOGETHER, may_wait=self._may_wait
-        )
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._early: dict[UUID, _PipelineRun] = {}  # of tasks that are to be
         self._sweepers: list[asyncio.Task[None]] = []
@@ -104,7 +89,7 @@ class TaskRunner:
                 self.disk.keep(task.id, result_size)
             else:
                 self.resume(task, input_size)
-        await self._executor.start()  # so that the first upload does not wait for a worker
+        await self.calls.executor.start()  # so that the first upload does not wait for a worker
         _log.info("%d tasks on disk, %d to go on", len(self.registry), len(self._running))
         self._sweepers = [asyncio.create_task(one) for one in (self._sweep(), self._delete_again())]
         if self._sharing is not None:
@@ -126,7 +111,7 @@ class TaskRunner:
         running = [*self._running.values(), *(one.running for one in self._early.values())]
         for one in running:
             one.cancel()
-        await asyncio.gather(self._executor.close(seconds), *running, return_exceptions=True)
+        await asyncio.gather(self.calls.executor.close(seconds), *running, return_exceptions=True)
         await asyncio.to_thread(self._disk_threads.shutdown)
 
     def resume(self, task: Task, size: int) -> None:
@@ -259,41 +244,10 @@ class TaskRunner:
         elif self.registry.get(task.id) is task:  # or it takes nothing any more
             self.disk.keep(task.id, size)
 
-    async def call(self, turn_of: Hashable, function: Callable[..., Any], *args: Any) -> Any:
-        """What the function returns in a worker, when it is the turn of ``turn_of`` there.
-
-        Raises what the function raises, and `WorkerDiedError`.
-        """
-        return await self._queue.run(turn_of, partial(self._executor.call, function, *args))
-
     @property
     def unfinished(self) -> int:
         """Tasks that have not ended, or whose end is being cleared up."""
         return len(self._running)
-
-    @property
-    def queued(self) -> int:
-        """Calls that wait for a worker."""
-        return len(self._queue) + len(self._short)
-
-    @property
-    def worker_restarts(self) -> int:
-        """How often workers died and were replaced."""
-        return self._executor.restarts
-
-    @property
-    def workers_alive(self) -> int:
-        """Workers that are there."""
-        return self._executor.alive
-
-    @property
-    def workers_problem(self) -> str | None:
-        """Why tasks wait, where the service itself can do nothing about it."""
-        return self._executor.problem
-
-    def _may_wait(self) -> bool:
-        """Whether clients may wait for what they do not want any more: not without any workers."""
-        return self.workers_problem is None
 
     def _run_soon(self, task: Task, run: _PipelineRun | None, size: int) -> None:
         run = run or self._start_pipeline(task, size)
@@ -368,17 +322,7 @@ class TaskRunner:
                 task.started = time.time()
                 task.changed.send()
 
-        def start(function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
-            begin()
-            return self._executor.call(function, *args)
-
-        async def call(function: Callable[..., Any], *args: Any) -> Any:
-            return await self._queue.run(task.id, partial(start, function, *args))
-
-        async def call_short(function: Callable[..., Any], *args: Any) -> Any:
-            return await self._short.run(partial(function, *args), begin)
-
-        return call_short if size <= _SHORT else call
+        return self.calls.of(task.id, size, begin)
 
     def _reporter(self, task: Task) -> Progress:
         def report(progress: float, segments: int, summary: Summary) -> None:
@@ -394,18 +338,6 @@ class TaskRunner:
         """As much of the summary as a task tells."""
         return replace(summary, errors=summary.errors[: self._settings.max_errors])
 
-    async def _call_short(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
-        """Short calls of several tasks, which take one turn together."""
-        if len(functions) == 1:
-            return [Outcome(await self.call(_SHORT_TURN, *functions))]
-        # Of several it is not known which one a worker died of: they are repeated one by one.
-        start = partial(self._executor.call, run_all, functions, tries=1)
-        outcomes: list[Outcome] = await self._queue.run(_SHORT_TURN, start)
-        for one in outcomes:
-            if isinstance(one.error, MemoryError):
-                raise one.error  # alone it is seen by the executor, which may have a fresh worker
-        return outcomes
-
     async def _in_disk_thread(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._disk_threads, run_all, functions)
@@ -420,7 +352,7 @@ class TaskRunner:
             seed=task.seed,
             segment_size=self._settings.segment_size,
             memory=self._settings.worker_memory,
-            workers=self._executor.workers,
+            workers=self.calls.executor.workers,
             fsync=self._settings.fsync,
         )
 
@@ -492,19 +424,8 @@ class TaskRunner:
         """Delete what the disk would not delete before, as soon as it lets us."""
         while True:
             await asyncio.sleep(_DELETE_AGAIN)
-            if self.store.resisting:
-                await asyncio.to_thread(self.store.delete_again)
-
-
-def _make_executor(settings: Settings, queue: FairQueue) -> Executor:
-    if settings.executor == "process":
-        limits = WorkerLimits(memory=settings.worker_memory, seconds=settings.segment_timeout)
-        return WorkerPool(settings.workers, settings.engine, limits, tries=settings.max_tries)
-    module = import_module("plays_service.tasks.celery_executor")  # nobody else has Celery
-    executor: Executor = module.CeleryExecutor(
-        settings, lambda workers: queue.resize(_CALLS_FOR_WORKER * workers)
-    )
-    return executor
+            if self.store.trash.resisting:
+                await asyncio.to_thread(self.store.trash.delete_again)
 
 
 def _reason(task: Task, error: Exception) -> str:

@@ -22,7 +22,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -34,8 +33,10 @@ from uuid import UUID, uuid4
 from plays_service.aggregation import CsvError
 from plays_service.aggregation.publish import publish, sync_folder
 from plays_service.aggregation.steps import Step, reached
+from plays_service.tasks.boot import BootMark
 from plays_service.tasks.replicas import Replicas
 from plays_service.tasks.task import State, Task
+from plays_service.tasks.trash import Trash
 
 if sys.platform != "win32":
     import fcntl
@@ -72,12 +73,12 @@ class TaskStore:
         """Several processes may have a ``shared`` folder; they tell each other of their tasks."""
         self._root = data_dir.absolute()
         self._tasks = self._root / "tasks"
-        self._trash = self._root / "trash"
+        self.trash = Trash(self._root / "trash")
         self._set_aside = self._root / "set_aside"
         self.fsync = fsync  #: what is written must survive a power cut
         self.replicas = Replicas(self._root) if shared else None
         self._lock: int | None = None
-        self._resisting: set[Path] = set()  # could not be deleted
+        self._boot = BootMark(self._root / "boot")
 
     def open(self) -> None:
         """Make the folders, lock them, clear what an earlier process left half-done.
@@ -85,8 +86,8 @@ class TaskStore:
         Raises `DataFolderError` where the folder cannot be written or another service has it.
         """
         try:
-            for folder in (self._tasks, self._trash):
-                folder.mkdir(parents=True, exist_ok=True)
+            self._tasks.mkdir(parents=True, exist_ok=True)
+            self.trash.open()
             self._lock = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
             is_alone = self._lock_folder(self._lock)
             if self.replicas is not None:
@@ -120,11 +121,10 @@ class TaskStore:
         return True
 
     def _clear(self) -> None:
-        for leftover in self._trash.iterdir():
-            self._delete(leftover)
+        self.trash.clear()
         for derived in self._tasks.glob("*/derived"):
-            self._delete(derived)  # it was not synced, and is made again
-        if not self._is_same_boot():
+            self.trash.delete(derived)  # it was not synced, and is made again
+        if not self._boot.is_of_this_boot():
             self._distrust_work()
         if self.fsync:
             self._sync_frame()
@@ -207,30 +207,11 @@ class TaskStore:
 
     def remove(self, task: Task) -> None:
         """Delete a task and all that belongs to it. Raises `OSError`: then it is still there."""
-        self._throw_away(self.folder(task))
+        self._remove(self.folder(task))
 
     def discard(self, task: Task) -> None:
         """Delete what was begun of a task, at once or as soon as the disk lets it."""
-        try:
-            self.remove(task)
-        except OSError as error:
-            self._note_resisting(self.folder(task), error)
-
-    def delete_again(self) -> None:
-        """Try again to delete what could not be deleted before."""
-        for path in tuple(self._resisting):
-            if path.parent != self._tasks:
-                self._delete(path)
-                continue
-            try:
-                self._throw_away(path)
-            except OSError as error:
-                self._note_resisting(path, error)
-
-    @property
-    def resisting(self) -> int:
-        """Files and folders that could not be deleted so far."""
-        return len(self._resisting)
+        self._discard(self.folder(task))
 
     def load(self) -> Iterator[Task]:
         """Every task on disk; ended ones are cleaned, and uploads deleted that became none.
@@ -306,7 +287,7 @@ class TaskStore:
     def _load(self, folder: Path) -> Task | None:
         """The task in a folder, cleaned if it has ended; None where it holds none, by then."""
         if _is_begun(folder):
-            self._delete(folder)
+            self.trash.delete(folder)
             return None
         try:
             task = self._read(folder)
@@ -382,25 +363,19 @@ class TaskStore:
             _log.warning("cannot clear %s: %s", self.folder(task), error)
             return
         for path in doomed:
-            self._delete(path)
+            self.trash.delete(path)
             reached(Step.CLEAN_DELETED)
 
-    def _throw_away(self, folder: Path) -> None:
-        """Delete a task's folder, if it is there. Raises `OSError`: then it is whole."""
-        doomed = self._trash / uuid4().hex
-        try:
-            folder.rename(doomed)  # at once, so that a crash leaves no half of a task
-        except FileNotFoundError:
-            if folder.exists():  # it is the trash that is not there
-                raise
-        else:
-            self._sync_removal()
-            reached(Step.REMOVE_RENAMED)
-            self._delete(doomed)
-            reached(Step.REMOVE_DELETED)
+    def _remove(self, folder: Path) -> None:
+        self.trash.take(folder, self._sync_removal)
         if self.replicas is not None:
             self.replicas.release(UUID(folder.name))  # also where the folder could not be made
-        self._resisting.discard(folder)
+
+    def _discard(self, folder: Path) -> None:
+        try:
+            self._remove(folder)
+        except OSError as error:
+            self.trash.try_again(folder, self._discard, error)
 
     def _sync_removal(self) -> None:
         if self.fsync:
@@ -408,31 +383,6 @@ class TaskStore:
                 sync_folder(self._tasks)
             except OSError as error:  # the task is gone all the same
                 _log.warning("a power cut may bring back a task that was removed: %s", error)
-
-    def _delete(self, path: Path) -> None:
-        """Delete a file or a folder; what resists is tried again, and at the next start."""
-        try:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-        except OSError as error:
-            self._note_resisting(path, error)
-        else:
-            self._resisting.discard(path)
-
-    def _note_resisting(self, path: Path, error: OSError) -> None:
-        if path not in self._resisting:
-            _log.warning("cannot delete %s yet: %s", path, error)
-            self._resisting.add(path)
-
-    def _is_same_boot(self) -> bool:
-        """Whether the system has not been started anew since the work on disk was written."""
-        path, boot = self._root / "boot", _boot_id()
-        try:
-            return boot is not None and path.read_text(encoding="utf-8") == boot
-        except (FileNotFoundError, ValueError):
-            return False
 
     def _sync_frame(self) -> None:
         """Make the folders of tasks survive a power cut, of which the first start has made them."""
@@ -448,19 +398,8 @@ class TaskStore:
         Partials and runs are not synced, because they can be made again.
         """
         for work in self._tasks.glob("*/work"):
-            self._delete(work)
-        try:
-            (self._root / "boot").write_text(_boot_id() or "", encoding="utf-8")
-        except OSError as error:  # a full disk: the next start deletes more than it must
-            _log.warning("cannot note this start of the system: %s", error)
-
-
-def _boot_id() -> str | None:
-    """What tells this start of the system from all others; None where the system does not say."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return None
+            self.trash.delete(work)
+        self._boot.set()
 
 
 def _is_begun(folder: Path) -> bool:

@@ -390,7 +390,7 @@ async def test_memory_that_earlier_calls_have_left_costs_no_small_file_its_resul
 ) -> None:
     service = await start_service(worker_memory=16 << 20)
     rows = b"".join(b"Song %d,2020-01-01,1\n" % row for row in range(20_000))
-    await service.runner.call("test", _leave_no_memory)
+    await service.runner.calls.run("test", _leave_no_memory)
     ids = await asyncio.gather(*(service.upload(EXAMPLE + rows) for _ in range(uploads)))
     for task_id in ids:
         assert (await service.ended_task(task_id))["state"] == "SUCCESS"

@@ -19,7 +19,7 @@ import pytest
 
 from plays_service.api import SETTINGS, STOPPING, forms
 from plays_service.api.openapi import document
-from plays_service.tasks import DiskBudget, QuotaError, TaskRunner, TaskStore, result_reader
+from plays_service.tasks import DiskBudget, QuotaError, TaskStore, WorkerPool, result_reader
 from tests.conftest import EXAMPLE
 from tests.integration.conftest import (
     Gate,
@@ -240,7 +240,7 @@ async def answers_in_trouble(service: Service, monkeypatch: pytest.MonkeyPatch) 
     answers = {
         "DiskFull.disk_full": await in_trouble(TaskStore, "begin", full, upload(EXAMPLE)),
         "DiskFull.quota": await in_trouble(DiskBudget, "check", over_quota, ready),
-        "Unavailable.workers": await in_trouble(TaskRunner, "workers_alive", dead, ready),
+        "Unavailable.workers": await in_trouble(WorkerPool, "alive", dead, ready),
     }
     with monkeypatch.context() as patch:
         patch.setitem(service.app._state, SETTINGS, no_uploads)

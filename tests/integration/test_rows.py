@@ -387,7 +387,7 @@ async def test_workers_that_died_are_told_as_such(
     async def die(*_: object) -> None:
         raise WorkerDiedError("its worker died, 3 times in a row")
 
-    monkeypatch.setattr(service.runner, "call", die)
+    monkeypatch.setattr(service.runner.calls, "run", die)
     for what in ("rows", "summary"):
         async with service.client.get(f"{path}/{what}") as answer:
             assert answer.status == 503

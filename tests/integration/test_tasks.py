@@ -334,7 +334,7 @@ async def test_a_disk_that_fails_at_a_task_is_named(
             fail()
 
         with monkeypatch.context() as patch:
-            patch.setattr(type(service.runner._executor), "call", call)
+            patch.setattr(type(service.runner.calls.executor), "call", call)
             task_id = await service.upload(EXAMPLE)
             task = await service.ended_task(task_id)
         assert task["state"] == "FAILURE"
@@ -398,7 +398,7 @@ async def test_what_is_done_for_a_task_is_logged_with_its_id_after_a_restart_too
     service, task_id = await half_done(start_service, gate, calls=0)
     await service.stop()
     seen = set()
-    executor = type(service.runner._executor)
+    executor = type(service.runner.calls.executor)
     call = executor.call
 
     async def noted(

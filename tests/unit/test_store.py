@@ -116,11 +116,11 @@ def test_what_cannot_be_deleted_is_deleted_later(
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", _broken)
         store.remove(task)
-        store.delete_again()
+        store.trash.delete_again()
     assert not store.folder(task).exists()
-    assert (store.resisting, len(list(trash.iterdir()))) == (1, 1)
-    store.delete_again()
-    assert (store.resisting, list(trash.iterdir())) == (0, [])
+    assert (store.trash.resisting, len(list(trash.iterdir()))) == (1, 1)
+    store.trash.delete_again()
+    assert (store.trash.resisting, list(trash.iterdir())) == (0, [])
 
 
 def test_a_task_that_cannot_be_removed_is_whole(
@@ -131,7 +131,7 @@ def test_a_task_that_cannot_be_removed_is_whole(
         patch.setattr(Path, "rename", _broken)
         with pytest.raises(OSError, match="error"):
             store.remove(task)
-    store.delete_again()
+    store.trash.delete_again()
     assert [known.id for known in store.load()] == [task.id]
 
 
@@ -144,9 +144,9 @@ def test_what_was_begun_goes_as_soon_as_the_disk_lets_it(
         patch.setattr(Path, "write_bytes", _broken)
         with pytest.raises(OSError, match="error"):
             store.accept_bytes(b"Song,", task)
-        store.delete_again()
+        store.trash.delete_again()
     assert store.folder(task).exists()
-    store.delete_again()
+    store.trash.delete_again()
     assert not store.folder(task).exists()
 
 
