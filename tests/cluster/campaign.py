@@ -56,7 +56,7 @@ class Campaign:
             self._workers = [self._start_worker() for _ in range(_WORKERS)]
             await self._kill_while_clients_work(kills, broker_kills)
             await self._check()
-        except AssertionError as error:
+        except (AssertionError, TimeoutError) as error:
             error.add_note("".join(line for one in self._replicas for line in one.log[-2000:]))
             error.add_note("".join(self._log[-2000:]))
             raise
