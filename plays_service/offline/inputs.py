@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from plays_service.aggregation import Transcoder
+from plays_service.aggregation.unpack import LONGEST_WINDOW, PACKINGS, PackingError, Unpacker
 from plays_service.offline.target import STREAM
 from plays_service.tasks import Growth, Input
 
@@ -54,10 +55,6 @@ def _packing_of(head: bytes, path: Path) -> str | None:
         raise InputError(
             f"{name_of(path)}: this is a zip archive or a spreadsheet; save it as CSV first"
         )
-    if head[:1] not in (b"\x1f", b"\x28") and head[1:4] != b"\x2a\x4d\x18":
-        return None  # before libraries are loaded
-    from plays_service.aggregation.unpack import PACKINGS  # noqa: PLC0415 -- most files are not packed
-
     return next((name for name, starts in PACKINGS.items() if head.startswith(starts)), None)
 
 
@@ -158,12 +155,6 @@ def _pieces(file: BinaryIO, path: Path) -> Iterator[bytes]:
 
 
 def _unpacked(packing: str, head: bytes, file: BinaryIO, path: Path) -> Iterator[bytes]:
-    from plays_service.aggregation.unpack import (  # noqa: PLC0415 -- most files are not packed
-        LONGEST_WINDOW,
-        PackingError,
-        Unpacker,
-    )
-
     unpacker = Unpacker(packing, window=LONGEST_WINDOW)
     try:
         block = head
