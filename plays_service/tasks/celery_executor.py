@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Executor, Future
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -113,9 +113,11 @@ class CeleryExecutor(Executor):
 
     async def close(self, seconds: float | None = None) -> None:
         """End when the calls under way are answered, or after so many seconds."""
-        if self.problem is None:
-            answers = [message.answer for _, message in self._calls.all()]
-            await asyncio.to_thread(wait, answers, seconds)
+        answers = [asyncio.wrap_future(message.answer) for _, message in self._calls.all()]
+        if answers and self.problem is None:
+            await asyncio.wait(answers, timeout=seconds)
+        for one in answers:
+            one.cancel()  # or each would log that nobody awaits the error that is set now
         self._link.close()
         self._sender.stop()
         for call_id, _ in self._calls.all():
