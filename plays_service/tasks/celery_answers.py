@@ -15,10 +15,18 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from celery import Celery
-from kombu import Connection, Consumer, Message, Queue
+from kombu import Connection, Consumer, Message, Producer, Queue, binding
 
 from plays_service.aggregation import CallError
-from plays_service.tasks.celery_broker import HEARTBEAT, PARKED, PARKED_CALLS, SILENCE, SPENT
+from plays_service.tasks.celery_broker import (
+    EPOCH,
+    HEARTBEAT,
+    PARKED,
+    PARKED_CALLS,
+    RENEWED,
+    SILENCE,
+    SPENT,
+)
 from plays_service.tasks.celery_calls import Calls, Link, LostError, SpentError
 from plays_service.tasks.celery_sender import Sender
 
@@ -33,19 +41,26 @@ _log = logging.getLogger(__name__)
 _CONNECT_AGAIN: Final = 0.5
 _COUNT_AGAIN: Final = 1.0  #: between two counts of the workers
 _LISTEN: Final = 0.2  #: for answers, before anything else is looked at
+_DEAF: Final = 1.5 * SILENCE  #: without taking a call: the queue will not come back to life
 #: Milliseconds that the broker keeps the answers for a service that is away.
 _KEEP_ANSWERS: Final = 3600 * 1000
 
 
 def reply_queue() -> Queue:
-    """The queue of this process; it also gets all calls that are parked."""
-    return Queue(f"plays.replies.{uuid4()}", PARKED, queue_arguments={"x-expires": _KEEP_ANSWERS})
+    """The queue of this process; it also gets what all are told."""
+    return Queue(
+        f"plays.replies.{uuid4()}",
+        bindings=[binding(PARKED), binding(RENEWED)],
+        queue_arguments={"x-expires": _KEEP_ANSWERS},
+    )
 
 
 class Listener:
-    """Settles calls by what comes, and has them sent again where the broker has lost them.
+    """Settles calls by what comes, and has them sent again where the broker may have lost them.
 
-    The queue tells which: is it gone when the broker is back, so is all that was sent.
+    That is whenever the broker is back. A broker that was killed may also come back with a quorum
+    queue that has no leader, and never will have one: it takes nothing and gives nothing, and its
+    messages are lost. It is then made anew.
     """
 
     def __init__(
@@ -65,6 +80,7 @@ class Listener:
         self._sender = sender
         self._count = count
         (self._requests,) = app.amqp.queues.values()
+        self._is_renewing = False  # and not all have been told
         self._thread = threading.Thread(target=self._listen, name="celery answers", daemon=True)
 
     def start(self) -> None:
@@ -91,13 +107,13 @@ class Listener:
                 connection.release()
 
     def _take_answers(self, connection: Connection) -> None:
-        kept, channel = self._declare(connection), connection.default_channel
+        channel = connection.default_channel
+        self._declare(channel)
         with Consumer(channel, [self._replies], callbacks=[self._take], accept=["json"]):
             _log.info("the broker is reached")
             self._count_workers(channel)
             self._link.is_up.set()
-            if not kept:
-                self._sender.send_all_again()
+            self._sender.send_all_again()
             counted = time.monotonic()
             while not self._link.is_closing.is_set():
                 with suppress(TimeoutError):
@@ -106,27 +122,38 @@ class Listener:
                 if time.monotonic() > counted + _COUNT_AGAIN:
                     self._count_workers(channel)
                     counted = time.monotonic()
+                if self._is_renewing or self._link.silent_for > _DEAF:
+                    self._renew(channel)
 
-    def _declare(self, connection: Connection) -> bool:
-        """Make the queues; whether the broker still had what was sent before."""
-        channel = connection.default_channel
-        PARKED_CALLS(channel).declare()
+    def _declare(self, channel: Channel) -> None:
+        for exchange in (PARKED, RENEWED):
+            exchange(channel).declare()
+        for queue in (PARKED_CALLS, self._requests, self._replies):
+            queue(channel).declare()
+
+    def _renew(self, channel: Channel) -> None:
+        """Make the queue of calls anew; all services, this one too, send their calls again.
+
+        If that fails half-way, it is done as soon as the broker is back.
+        """
+        _log.error("the queue of calls does not come back to life: it is made anew")
+        self._is_renewing = True
+        self._requests(channel).delete()
         self._requests(channel).declare()
-        try:
-            with connection.channel() as trial:
-                self._replies(trial).queue_declare(passive=True)
-        except connection.channel_errors:
-            self._replies(channel).declare()
-            return False
-        return True
+        Producer(channel).publish({}, exchange=RENEWED, routing_key="", serializer="json")
+        self._is_renewing = False
+        self._link.begin_epoch()
 
     def _count_workers(self, channel: Channel) -> None:
         self._count(self._requests(channel).queue_declare(passive=True).consumer_count)
 
     def _take(self, body: Any, message: Message) -> None:
         try:
-            if "x-death" in message.headers:
-                self._take_parked(message.headers["id"])
+            if message.delivery_info["exchange"] == RENEWED.name:
+                self._link.begin_epoch()
+                self._sender.send_all_again()
+            elif "x-death" in message.headers:
+                self._take_parked(message.headers["id"], message.headers[EPOCH])
             else:
                 self._take_answer(body)
         except Exception:
@@ -142,16 +169,15 @@ class Listener:
         elif status == "FAILURE":
             self._calls.fail(call_id, _error_of(told))
 
-    def _take_parked(self, call_id: str) -> None:
-        """A call was delivered too often: for the fault of its own, or of the broker."""
-        message = self._calls.take(call_id)
-        if message is None:
-            return
-        if message.outages != self._link.outages:
-            self._sender.send(message)
-        else:
+    def _take_parked(self, call_id: str, epoch: int) -> None:
+        """A call was delivered too often, by its own fault, if the broker was there all the time.
+
+        If it was not, the call has been sent again since.
+        """
+        message = self._calls.get(call_id)
+        if message is not None and epoch == self._link.epoch:
             died = LostError("died (killed, or out of memory)", message.tries)
-            message.answer.set_exception(died)
+            self._calls.fail(call_id, died)
 
 
 def _error_of(told: Mapping[str, Any]) -> Exception:

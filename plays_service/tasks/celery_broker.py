@@ -18,9 +18,11 @@ from plays_service.settings import Settings
 
 __all__ = [
     "DELIVERIES",
+    "EPOCH",
     "HEARTBEAT",
     "PARKED",
     "PARKED_CALLS",
+    "RENEWED",
     "RUN_CALLS",
     "SILENCE",
     "SPENT",
@@ -35,6 +37,8 @@ RUN_CALLS: Final = "plays.run_calls"
 DELIVERIES: Final = "x-delivery-count"
 #: Header that says how many there may be.
 TRIES: Final = "plays-tries"
+#: Header that says in which epoch of its sender it was sent.
+EPOCH: Final = "plays-epoch"
 #: Name of the worker's error where earlier calls have left too little memory for this one.
 SPENT: Final = "SpentProcess"
 
@@ -43,6 +47,8 @@ PARKED: Final = Exchange("plays.parked", type="fanout")
 PARKED_CALLS: Final = Queue(
     "plays.parked", PARKED, queue_arguments={"x-max-length": 1000, "x-overflow": "drop-head"}
 )
+#: Where a service says to all that it has made the queue of calls anew.
+RENEWED: Final = Exchange("plays.renewed", type="fanout")
 
 #: Deliveries after which the broker parks a call by itself: its workers do not even get to count.
 _MOST_DELIVERIES: Final = 20

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 __all__ = ["Calls", "Link", "LostError", "Message", "SpentError"]
 
 _log = logging.getLogger(__name__)
 
+#: Seconds of silence that need no mention: a connection broke, say, and there is another soon.
+_SHORT: Final = 5.0
 #: What calls came to, as JSON.
 Answer = list[dict[str, Any]]
 
@@ -32,20 +36,63 @@ class SpentError(MemoryError):
 
 
 class Link:
-    """Whether the broker is reached, for the threads that talk to it."""
+    """Whether the broker is reached and takes calls, for the threads that talk to it."""
 
     def __init__(self) -> None:
         self.is_up = threading.Event()
         self.is_closing = threading.Event()
-        self.outages = 0  #: so often was the broker not reached, or not any more
+        #: Counts up whenever the broker may have lost what it took before.
+        self.epoch = 0
+        self._taken_at = -math.inf  # when it took a call last
+        self._silent_since: float | None = None  # it has taken none that was sent then or later
+        self._blocked: str | None = None  # why it says that it takes none
+
+    @property
+    def problem(self) -> str | None:
+        """Why calls cannot be sent."""
+        if not self.is_up.is_set():
+            return "the broker cannot be reached"
+        if self._blocked is not None:
+            return f"the broker takes no calls ({self._blocked})"
+        if self.silent_for > _SHORT:
+            return "the broker takes no calls"
+        return None
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds for which the broker has taken no call, and not said why."""
+        if self._silent_since is None or self._blocked is not None:
+            return 0
+        return time.monotonic() - self._silent_since
+
+    def note_taken(self) -> None:
+        """The broker has taken a call."""
+        self._taken_at = time.monotonic()
+        self._silent_since = self._blocked = None
+
+    def note_silence(self, since: float) -> None:
+        """The broker has not taken a call that it was sent then."""
+        if self._silent_since is None and since > self._taken_at:
+            self._silent_since = since
+
+    def note_blocked(self, reason: str) -> None:
+        """The broker says that it takes nothing until it has memory or disk again."""
+        _log.error("the broker takes no calls, will try again: %s", reason)
+        self._blocked = reason
+
+    def begin_epoch(self) -> None:
+        """All that was sent is to be sent again."""
+        self.epoch += 1
+        self._silent_since = None
 
     def lose(self, error: Exception) -> None:
         """The broker cannot be reached, which matters no more when all ends."""
         if self.is_closing.is_set():
             return
-        if self.is_up.is_set() or not self.outages:
+        if self.is_up.is_set() or not self.epoch:
             _log.error("the broker cannot be reached, will try again: %s", error)
-            self.outages += 1
+            self._blocked = None
+            self.begin_epoch()
         self.is_up.clear()
 
     def close(self) -> None:
@@ -63,7 +110,7 @@ class Message:
     answer: Future[Answer]
     result: Future[Any]  #: what the answer comes to; cancelled where nobody wants it any more
     tries: int  #: workers that it may cost
-    outages: int = -1  #: that there had been when it was sent last; -1: it was not
+    is_sent: bool = False  #: the broker has it, or has lost it since
 
 
 class Calls:

@@ -44,8 +44,8 @@ class CeleryExecutor(Executor):
         self._processes = settings.workers
         self._tries = settings.max_tries
         self._wire = CallWire(settings.data_dir.absolute())
-        self._app = make_celery(settings, max_retries=0)
         self._link = Link()
+        self._app = make_celery(settings, max_retries=0, on_blocked=self._link.note_blocked)
         self._calls = Calls()
         replies = reply_queue()
         self._sender = Sender(self._app, self._link, self._calls, replies.name)
@@ -56,8 +56,8 @@ class CeleryExecutor(Executor):
     @property
     def problem(self) -> str | None:
         """Why calls wait, where it is not for want of free workers."""
-        if not self._link.is_up.is_set():
-            return "the broker cannot be reached; tasks are kept, and go on when it is back"
+        if (problem := self._link.problem) is not None:
+            return f"{problem}; tasks are kept, and go on when that is over"
         if not self.alive:
             return "no worker is there; tasks are kept, and go on when one comes"
         return None

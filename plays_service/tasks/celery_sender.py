@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -12,7 +13,7 @@ from typing import Final
 from celery import Celery
 from kombu import Connection
 
-from plays_service.tasks.celery_broker import RUN_CALLS, SILENCE, TRIES, connection_errors
+from plays_service.tasks.celery_broker import EPOCH, RUN_CALLS, SILENCE, TRIES, connection_errors
 from plays_service.tasks.celery_calls import Calls, Link, Message
 from plays_service.tasks.worker_pool import WorkerDiedError
 
@@ -44,10 +45,10 @@ class Sender:
         self._send_soon(self._calls.add(message))
 
     def send_all_again(self) -> None:
-        """The broker has lost what was sent."""
+        """The broker may have lost what was sent in an earlier epoch."""
         for call_id, message in self._calls.all():
-            if message.outages >= 0:  # else it is about to be sent for the first time
-                self._send_soon(call_id)
+            if message.is_sent:  # else it is about to be
+                self._send_again(call_id, message)
 
     def stop(self) -> None:
         """Send no more; what has not been sent is failed by whoever stops this."""
@@ -58,6 +59,10 @@ class Sender:
         self._threads.shutdown()
         while not self._connections.empty():
             self._connections.get().collect()  # to close it might wait for the broker
+
+    def _send_again(self, call_id: str, message: Message) -> None:
+        message.is_sent = False
+        self._send_soon(call_id)
 
     def _send_soon(self, call_id: str) -> None:
         try:
@@ -79,17 +84,24 @@ class Sender:
         except OSError as error:  # above all: the input is not there any more
             self._calls.fail(call_id, error)
             return
+        epoch, now = self._link.epoch, time.monotonic()
         try:
-            message.outages = self._link.outages
-            self._publish(call_id, message)
+            self._publish(call_id, message, epoch)
         except self._errors as error:
             _log.info("cannot send a call, will try again: %s", error)
+            if epoch == self._link.epoch:
+                self._link.note_silence(now)
             self._link.is_closing.wait(_SEND_AGAIN)
             self._send_soon(call_id)
         except Exception as error:
             self._calls.fail(call_id, error)
+        else:
+            self._link.note_taken()
+            message.is_sent = True
+            if epoch != self._link.epoch:  # `send_all_again` may have left it out
+                self._send_again(call_id, message)
 
-    def _publish(self, call_id: str, message: Message) -> None:
+    def _publish(self, call_id: str, message: Message, epoch: int) -> None:
         """When this returns, the broker has it."""
         try:
             connection = self._connections.get_nowait()
@@ -101,7 +113,7 @@ class Sender:
                 (message.calls,),
                 task_id=call_id,
                 reply_to=self._reply_to,
-                headers={TRIES: message.tries},
+                headers={TRIES: message.tries, EPOCH: epoch},
                 retry=False,
                 connection=connection,
                 confirm_timeout=SILENCE,

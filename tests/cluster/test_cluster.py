@@ -57,6 +57,15 @@ async def until_waiting(http: aiohttp.ClientSession, server: Server, for_what: s
             await asyncio.sleep(0.05)
 
 
+async def until_queued(broker: RabbitMQ, calls: int) -> None:
+    """Return when so many calls wait for a worker."""
+    with kombu.Connection(broker.url) as connection:
+        channel = connection.default_channel
+        async with asyncio.timeout(LONG):
+            while channel.queue_declare("plays.calls", passive=True).message_count != calls:
+                await asyncio.sleep(0.05)
+
+
 async def parked_calls(broker: RabbitMQ) -> int:
     """Calls that are parked for people to look at, once there is one."""
     with kombu.Connection(broker.url) as connection:
@@ -222,6 +231,60 @@ async def test_a_broker_that_lost_everything_costs_no_task(
     start_worker()
     assert await result(http, server, taken[0]) == EXAMPLE_RESULT
     assert await has_the_long_result(http, server, taken[1])
+
+
+async def test_a_broker_that_lost_only_the_calls_costs_no_task(
+    server: Server, start_worker: StartWorker, broker: RabbitMQ, http: aiohttp.ClientSession
+) -> None:
+    await until_waiting(http, server, "no worker is there")
+    taken = await upload(http, server, EXAMPLE)
+    await until_queued(broker, 1)
+    broker.control("purge_queue", "plays.calls")
+    broker.kill()
+    broker.start()
+    start_worker()
+    assert await result(http, server, taken) == EXAMPLE_RESULT
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        pytest.param("ra:stop_server(quorum_queues, {$QUEUE, node()}).", id="is dead"),
+        pytest.param("sys:suspend($QUEUE).", id="has no leader"),
+    ],
+)
+async def test_a_queue_that_does_not_come_back_is_made_anew(
+    harm: str,
+    start_replica: StartReplica,
+    start_worker: StartWorker,
+    broker: RabbitMQ,
+    http: aiohttp.ClientSession,
+) -> None:
+    one, other = await start_replica(), await start_replica()
+    await until_waiting(http, one, "no worker is there")
+    waiting = await upload(http, other, EXAMPLE)
+    await until_queued(broker, 1)
+    broker.control("eval", harm.replace("$QUEUE", 'list_to_atom("%2F_plays.calls")'))
+    taken = await upload(http, one, EXAMPLE)
+    await until_waiting(http, one, "the broker takes no calls")
+    start_worker()
+    assert await result(http, one, taken) == EXAMPLE_RESULT
+    assert await result(http, other, waiting) == EXAMPLE_RESULT  # though it sent nothing meanwhile
+    assert (await ready(http, one))[1] == {"status": "ready"}
+
+
+async def test_a_broker_without_memory_says_so_and_costs_only_time(
+    server: Server, start_worker: StartWorker, broker: RabbitMQ, http: aiohttp.ClientSession
+) -> None:
+    start_worker().await_ready()
+    broker.control("set_vm_memory_high_watermark", "absolute", "1")
+    try:
+        taken = await upload(http, server, EXAMPLE)
+        await until_waiting(http, server, "the broker takes no calls (")
+    finally:
+        broker.control("set_vm_memory_high_watermark", "0.4")
+    assert await result(http, server, taken) == EXAMPLE_RESULT
+    assert "made anew" not in "".join(server.log)
 
 
 async def test_a_task_that_is_cancelled_leaves_nothing(
