@@ -142,7 +142,7 @@ class Listener:
         self._requests(channel).declare()
         Producer(channel).publish({}, exchange=RENEWED, routing_key="", serializer="json")
         self._is_renewing = False
-        self._link.begin_epoch()
+        self._link.begin_epoch()  # or it might be made anew again before this process is told
 
     def _count_workers(self, channel: Channel) -> None:
         self._count(self._requests(channel).queue_declare(passive=True).consumer_count)
