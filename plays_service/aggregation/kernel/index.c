@@ -51,7 +51,7 @@ running_parity(uint64_t mask)
  * again. */
 ALWAYS_INLINE uint64_t
 take_quotes(quote_state *state, uint64_t quotes, uint64_t line_ends, uint64_t returns,
-            uint64_t *separators)
+            uint64_t *separators, uint64_t *inner)
 {
     uint64_t inside = running_parity(quotes) ^ state->inside;
     uint64_t opening = quotes & inside, closing = quotes & ~inside;
@@ -61,14 +61,14 @@ take_quotes(quote_state *state, uint64_t quotes, uint64_t line_ends, uint64_t re
     uint64_t others = after_closing & ~(outside | opening);
     uint64_t after_return = others << 1 | state->after_return;
     *separators = outside;
+    *inner |= line_ends & inside;
     *state = (quote_state){
         .inside = 0 - (inside >> 63),
         .after_separator = outside >> 63,
         .after_closing = closing >> 63,
         .after_return = others >> 63,
     };
-    return (opening & ~starts) | (others & ~returns) | (after_return & ~line_ends) |
-           (line_ends & inside);
+    return (opening & ~starts) | (others & ~returns) | (after_return & ~line_ends);
 }
 
 #define DEFINE_INDEXER(NAME, TARGET, EQUAL, HIGH, UTF8)                                           \
@@ -87,7 +87,7 @@ take_quotes(quote_state *state, uint64_t quotes, uint64_t line_ends, uint64_t re
             quotes |= quoted & here;                                                              \
             positions += write_positions((separators | quoted) & here, (uint32_t)from, positions); \
         }                                                                                         \
-        return (pk_indexed){(size_t)(positions - begin), to, high == 0, quotes != 0};             \
+        return (pk_indexed){(size_t)(positions - begin), to, high == 0, quotes != 0, false};      \
     }                                                                                             \
                                                                                                   \
     TARGET static pk_indexed structure_##NAME(const uint8_t *text, size_t from, size_t to,        \
@@ -95,7 +95,7 @@ take_quotes(quote_state *state, uint64_t quotes, uint64_t line_ends, uint64_t re
                                               uint32_t *positions)                                \
     {                                                                                             \
         uint32_t *const begin = positions;                                                        \
-        uint64_t high = 0, any = 0;                                                               \
+        uint64_t high = 0, any = 0, inner = 0;                                                    \
         quote_state state = {.after_separator = 1};                                               \
         for (; from < to; from += 64) {                                                           \
             const uint8_t *block = text + from;                                                   \
@@ -109,7 +109,7 @@ take_quotes(quote_state *state, uint64_t quotes, uint64_t line_ends, uint64_t re
                 state.after_separator = separators >> 63;                                         \
             } else {                                                                              \
                 uint64_t wrong = take_quotes(&state, quotes, line_ends, EQUAL(block, '\r'),       \
-                                             &separators) & here;                                 \
+                                             &separators, &inner) & here;                         \
                 if (PK_UNLIKELY(wrong != 0)) {                                                    \
                     unsigned good = (unsigned)__builtin_ctzll(wrong);                             \
                     separators &= up_to(good);                                                    \
@@ -118,10 +118,20 @@ take_quotes(quote_state *state, uint64_t quotes, uint64_t line_ends, uint64_t re
             }                                                                                     \
             positions += write_positions(separators, (uint32_t)from, positions);                  \
         }                                                                                         \
-        return (pk_indexed){(size_t)(positions - begin), to, high == 0, any != 0};                \
+        return (pk_indexed){(size_t)(positions - begin), to, high == 0, any != 0, inner != 0};    \
     }                                                                                             \
                                                                                                   \
-    static const pk_indexer NAME = {#NAME, special_##NAME, structure_##NAME, UTF8};
+    TARGET static size_t count_##NAME(const uint8_t *text, size_t from, size_t to, uint8_t byte)  \
+    {                                                                                             \
+        size_t count = 0;                                                                         \
+        for (; from < to; from += 64) {                                                           \
+            uint64_t found = EQUAL(text + from, byte) & up_to(to - from);                         \
+            count += (size_t)__builtin_popcountll(found);                                         \
+        }                                                                                         \
+        return count;                                                                             \
+    }                                                                                             \
+                                                                                                  \
+    static const pk_indexer NAME = {#NAME, special_##NAME, structure_##NAME, count_##NAME, UTF8};
 
 #if defined(__x86_64__)
 #include <immintrin.h>

@@ -12,6 +12,7 @@ typedef struct {
     size_t end;   /* of the text that they are of */
     bool ascii;   /* all of that text is; perhaps false where it is, but what follows is not */
     bool quotes;  /* some are in it */
+    bool inner_line_ends; /* some of its line ends are in quotes */
 } pk_indexed;
 
 /* Writes positions in [from, to); `text` must be readable for PK_PADDING bytes beyond `to`. */
@@ -23,9 +24,11 @@ typedef struct {
     /* Of each delimiter, line end and quote. */
     pk_index_function *special;
     /* Of the delimiters and line ends outside of quotes, where a record starts at `from`. It ends
-     * at the first line end in quotes, and where quotes are not as RFC 4180 has them: up to there
-     * a field that starts with a quote ends with one, and others hold none. */
+     * where quotes are not as RFC 4180 has them: up to there a field that starts with a quote ends
+     * with one, and others hold none. */
     pk_index_function *structure;
+    /* How often `byte` is in [from, to), which must be readable as for the above. */
+    size_t (*count)(const uint8_t *text, size_t from, size_t to, uint8_t byte);
     bool (*is_utf8)(const uint8_t *text, size_t length); /* as pk_is_utf8, for long texts */
 } pk_indexer;
 

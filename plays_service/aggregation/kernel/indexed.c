@@ -133,6 +133,17 @@ read_fields(const uint8_t *bytes, size_t from, const uint32_t *index, const pk_d
     }
 }
 
+/* Lines of the `records` in [from, to): with line ends in quotes they are counted, all of a batch at
+ * once, for only an error asks for them. */
+static inline size_t
+lines_of(const pk_scan *scan, const pk_indexed *indexed, size_t from, size_t to, size_t records)
+{
+    if (PK_LIKELY(!indexed->inner_line_ends)) {
+        return records;
+    }
+    return pk_index->count(scan->buffer.bytes, from, to, scan->dialect.line_end);
+}
+
 /* Takes whole and good records, from the position on, as many as the batch has room for: nearly
  * all records, in a loop that holds nothing else. How many positions it used. */
 static inline __attribute__((always_inline)) size_t
@@ -166,10 +177,10 @@ take_whole(pk_scan *scan, const pk_indexed *indexed, size_t slot, size_t limit, 
         row++;
     }
     size_t taken = (size_t)(row - batch->rows) - batch->count;
+    scan->lines += lines_of(scan, indexed, scan->buffer.position, from, taken);
     scan->buffer.position = from;
     batch->count += taken;
     batch->taken += taken;
-    scan->lines += taken;
     return slot - first_slot;
 }
 
@@ -204,7 +215,7 @@ take_indexed(pk_scan *scan, const pk_indexed *indexed, size_t limit, bool struct
             read_fields(bytes, from, index, &dialect, quotes, &record.fields);
             record.next = (size_t)index[dialect.fields - 1] + 1;
             record.slot = slot + dialect.fields;
-            record.lines = 1;
+            record.lines = lines_of(scan, indexed, from, record.next, 1);
         } else {
             kind = walk_record(scan, from, slot, count, &record);
             PK_ASSERT(!structure || kind != WHOLE);
