@@ -93,6 +93,9 @@ format: $(VENV)/.lint ## Bring the code into the project's style
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
+# The package's byte code is kept, as that of what is installed is: to compile it at each start is no part of the job.
+bench-aggregate bench-service bench-scale: export PYTHONDONTWRITEBYTECODE =
+
 bench-aggregate: $(BENCH)/.aggregate ## Measure the aggregation beside DuckDB, Polars and others
 	@$(BENCH)/bin/python -m benchmarks.aggregate $(ARGS)
 
