@@ -52,8 +52,8 @@ class Link:
         """Why calls cannot be sent."""
         if not self.is_up.is_set():
             return "the broker cannot be reached"
-        if self._blocked is not None:
-            return f"the broker takes no calls ({self._blocked})"
+        if (reason := self._blocked) is not None:
+            return f"the broker takes no calls ({reason})"
         if self.silent_for > _SHORT:
             return "the broker takes no calls"
         return None
@@ -61,14 +61,13 @@ class Link:
     @property
     def silent_for(self) -> float:
         """Seconds for which the broker has taken no call, and not said why."""
-        if self._silent_since is None or self._blocked is not None:
-            return 0
-        return time.monotonic() - self._silent_since
+        since = self._silent_since  # read once: another thread may change it
+        return 0 if since is None or self._blocked is not None else time.monotonic() - since
 
     def note_taken(self) -> None:
         """The broker has taken a call."""
         self._taken_at = time.monotonic()
-        self._silent_since = self._blocked = None
+        self.forget_silence()
 
     def note_silence(self, since: float) -> None:
         """The broker has not taken a call that it was sent then."""
@@ -77,8 +76,13 @@ class Link:
 
     def note_blocked(self, reason: str) -> None:
         """The broker says that it takes nothing until it has memory or disk again."""
-        _log.error("the broker takes no calls, will try again: %s", reason)
+        if self._blocked is None:
+            _log.error("the broker takes no calls, will try again: %s", reason)
         self._blocked = reason
+
+    def forget_silence(self) -> None:
+        """Nobody waits for what the broker has not taken; who does will notice again."""
+        self._silent_since = self._blocked = None
 
     def begin_epoch(self) -> None:
         """All that was sent is to be sent again."""
@@ -91,7 +95,7 @@ class Link:
             return
         if self.is_up.is_set() or not self.epoch:
             _log.error("the broker cannot be reached, will try again: %s", error)
-            self._blocked = None
+            self.forget_silence()
             self.begin_epoch()
         self.is_up.clear()
 

@@ -73,16 +73,18 @@ class Sender:
     def _send(self, call_id: str) -> None:
         self._link.is_up.wait()
         message = self._calls.get(call_id)
-        if message is None or self._link.is_closing.is_set():
-            return
-        if message.result.cancelled():
+        if message is None or message.result.cancelled():
             self._calls.take(call_id)
+            self._link.forget_silence()
+            return
+        if self._link.is_closing.is_set():
             return
         try:
             if message.growing is not None:
                 _sync(message.growing)
         except OSError as error:  # above all: the input is not there any more
             self._calls.fail(call_id, error)
+            self._link.forget_silence()
             return
         epoch, now = self._link.epoch, time.monotonic()
         try:

@@ -287,6 +287,23 @@ async def test_a_broker_without_memory_says_so_and_costs_only_time(
     assert "made anew" not in "".join(server.log)
 
 
+async def test_nothing_waits_for_a_broker_any_more_once_the_task_is_cancelled(
+    server: Server, start_worker: StartWorker, broker: RabbitMQ, http: aiohttp.ClientSession
+) -> None:
+    start_worker().await_ready()
+    broker.control("set_vm_memory_high_watermark", "absolute", "1")
+    try:
+        taken = await upload(http, server, LONG_FILE)
+        await until_waiting(http, server, "the broker takes no calls (")
+        async with http.delete(f"{server.url}/tasks/{taken}") as answer:
+            assert answer.status == 200
+        async with asyncio.timeout(LONG):
+            while "waiting" in (await ready(http, server))[1]:
+                await asyncio.sleep(0.05)
+    finally:
+        broker.control("set_vm_memory_high_watermark", "0.4")
+
+
 async def test_a_task_that_is_cancelled_leaves_nothing(
     server: Server, start_worker: StartWorker, http: aiohttp.ClientSession
 ) -> None:
