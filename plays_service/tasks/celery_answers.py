@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 _CONNECT_AGAIN: Final = 0.5
 _COUNT_AGAIN: Final = 1.0  #: between two counts of the workers
 _LISTEN: Final = 0.2  #: for answers, before anything else is looked at
-_DEAF: Final = 1.5 * SILENCE  #: without taking a call: the queue will not come back to life
+_DEAD_AFTER: Final = 1.5 * SILENCE  #: without taking a call: the queue will not come back
 #: Milliseconds that the broker keeps the answers for a service that is away.
 _KEEP_ANSWERS: Final = 3600 * 1000
 
@@ -122,12 +122,11 @@ class Listener:
                 if time.monotonic() > counted + _COUNT_AGAIN:
                     self._count_workers(channel)
                     counted = time.monotonic()
-                if self._is_renewing or self._link.silent_for > _DEAF:
+                if self._is_renewing or self._link.silent_for > _DEAD_AFTER:
                     self._renew(channel)
 
     def _declare(self, channel: Channel) -> None:
-        for exchange in (PARKED, RENEWED):
-            exchange(channel).declare()
+        RENEWED(channel).declare()
         for queue in (PARKED_CALLS, self._requests, self._replies):
             queue(channel).declare()
 
@@ -142,7 +141,7 @@ class Listener:
         self._requests(channel).declare()
         Producer(channel).publish({}, exchange=RENEWED, routing_key="", serializer="json")
         self._is_renewing = False
-        self._link.begin_epoch()  # or it might be made anew again before this process is told
+        self._link.forget_silence()  # or it might be made anew again before this process is told
 
     def _count_workers(self, channel: Channel) -> None:
         self._count(self._requests(channel).queue_declare(passive=True).consumer_count)

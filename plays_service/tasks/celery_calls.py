@@ -87,7 +87,7 @@ class Link:
     def begin_epoch(self) -> None:
         """All that was sent is to be sent again."""
         self.epoch += 1
-        self._silent_since = None
+        self.forget_silence()
 
     def lose(self, error: Exception) -> None:
         """The broker cannot be reached, which matters no more when all ends."""
@@ -95,7 +95,6 @@ class Link:
             return
         if self.is_up.is_set() or not self.epoch:
             _log.error("the broker cannot be reached, will try again: %s", error)
-            self.forget_silence()
             self.begin_epoch()
         self.is_up.clear()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,6 +66,16 @@ async def until_queued(broker: RabbitMQ, calls: int) -> None:
         async with asyncio.timeout(LONG):
             while channel.queue_declare("plays.calls", passive=True).message_count != calls:
                 await asyncio.sleep(0.05)
+
+
+@contextmanager
+def no_memory(broker: RabbitMQ) -> Iterator[None]:
+    """The broker takes nothing meanwhile, and says so."""
+    broker.control("set_vm_memory_high_watermark", "absolute", "1")
+    try:
+        yield
+    finally:
+        broker.control("set_vm_memory_high_watermark", "0.4")
 
 
 async def parked_calls(broker: RabbitMQ) -> int:
@@ -269,12 +281,9 @@ async def test_a_broker_without_memory_says_so_and_costs_only_time(
     server: Server, start_worker: StartWorker, broker: RabbitMQ, http: aiohttp.ClientSession
 ) -> None:
     start_worker().await_ready()
-    broker.control("set_vm_memory_high_watermark", "absolute", "1")
-    try:
+    with no_memory(broker):
         taken = await upload(http, server, EXAMPLE)
         await until_waiting(http, server, "the broker takes no calls (")
-    finally:
-        broker.control("set_vm_memory_high_watermark", "0.4")
     assert await result(http, server, taken) == EXAMPLE_RESULT
     assert "made anew" not in "".join(server.log)
 
@@ -283,8 +292,7 @@ async def test_nothing_waits_for_a_broker_any_more_once_the_task_is_cancelled(
     server: Server, start_worker: StartWorker, broker: RabbitMQ, http: aiohttp.ClientSession
 ) -> None:
     start_worker().await_ready()
-    broker.control("set_vm_memory_high_watermark", "absolute", "1")
-    try:
+    with no_memory(broker):
         taken = await upload(http, server, LONG_FILE)
         await until_waiting(http, server, "the broker takes no calls (")
         async with http.delete(f"{server.url}/tasks/{taken}") as answer:
@@ -292,8 +300,6 @@ async def test_nothing_waits_for_a_broker_any_more_once_the_task_is_cancelled(
         async with asyncio.timeout(LONG):
             while "waiting" in (await ready(http, server))[1]:
                 await asyncio.sleep(0.05)
-    finally:
-        broker.control("set_vm_memory_high_watermark", "0.4")
 
 
 async def test_a_task_that_is_cancelled_leaves_nothing(
