@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from celery import Celery
 from kombu import Connection, Consumer, Message, Producer, Queue, binding
+from kombu.exceptions import OperationalError
 
 from plays_service.aggregation import CallError
 from plays_service.tasks.celery_broker import (
@@ -186,4 +187,6 @@ def _error_of(told: Mapping[str, Any]) -> Exception:
         return LostError("took longer than PLAYS_SEGMENT_TIMEOUT")
     if kind == SPENT:
         return SpentError()
+    if kind == OperationalError.__name__:  # the broker went away, and came back before Celery told
+        return LostError("could not give its answer to the broker")
     return CallError(f"{kind}: {told['exc_message']}")
