@@ -20,8 +20,10 @@ pk_status
 pk_batch_flush(pk_batch *batch)
 {
     pk_status status = PK_OK;
+    size_t taken = 0;
     if (batch->count > 0) {
-        status = batch->sink(batch->context, batch->rows, batch->count);
+        status = batch->sink(batch->context, batch->rows, batch->count, true, &taken);
+        PK_ASSERT(status != PK_DOUBTED);
     }
     batch->count = 0;
     batch->scratch_used = 0;
@@ -82,7 +84,8 @@ pk_batch_add(pk_batch *batch, pk_fields *fields, uint64_t first, bool *valid)
         *valid = pk_batch_undo_quotes(batch, &fields->song);
         PK_ASSERT(*valid);
     }
-    *valid = pk_read_row(fields, first, &batch->rows[batch->count]);
+    pk_row *row = &batch->rows[batch->count];
+    *valid = pk_read_row(fields, first, row) && pk_date_of_code(pk_identity_date(row->identity)) != 0;
     if (!*valid) {
         return PK_OK;
     }

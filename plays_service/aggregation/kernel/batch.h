@@ -7,8 +7,10 @@
 
 #define PK_BATCH 128
 
-/* Takes rows, in order; they and their texts are gone when it returns. */
-typedef pk_status pk_sink(void *context, pk_row *rows, size_t count);
+/* Takes rows, in order; they and their texts are gone when it returns. Their dates are codes.
+ * `utf8`: their songs are known to be that. PK_DOUBTED: it has taken them up to the `*taken`th, whose
+ * key is new, and whose song is not known to be UTF-8, or its date no day. */
+typedef pk_status pk_sink(void *context, pk_row *rows, size_t count, bool utf8, size_t *taken);
 
 typedef struct {
     pk_row rows[PK_BATCH];
@@ -24,7 +26,7 @@ typedef struct {
 /* Ready, but for the sink. */
 void pk_batch_init(pk_batch *batch);
 void pk_batch_free(pk_batch *batch);
-/* Sends what waits. */
+/* Sends what waits, which has been proved. */
 pk_status pk_batch_flush(pk_batch *batch);
 /* Takes the row that the fields make; sends all where that fills the batch. False in `*valid`:
  * they make none. */

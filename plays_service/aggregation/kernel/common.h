@@ -27,6 +27,7 @@ __extension__ typedef unsigned __int128 pk_uint128;
 typedef enum {
     PK_OK = 0,
     PK_STOPPED,   /* at the first bad record */
+    PK_DOUBTED,   /* at a row that has to be proved first */
     PK_OUTGROWN,  /* the groups do not fit the memory */
     PK_NO_MEMORY,
     PK_INPUT_ERROR,  /* errno says why */

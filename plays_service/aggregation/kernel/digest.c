@@ -144,7 +144,7 @@ halve(songs *all)
         const uint8_t *song = pk_entry_song(entry);
         uint64_t hash = pk_key_hash(&all->hasher, song, length, NO_DATE);
         if (is_of(all->share, hash)) {
-            pk_row row = {.song = song, .length = length, .date = NO_DATE, .hash = hash};
+            pk_row row = {.song = song, .identity = entry->identity, .hash = hash};
             status = pk_table_reserve(&half, 1);
             status = status == PK_OK ? pk_table_fold_wide(&half, &row, entry->total) : status;
         }
@@ -173,7 +173,8 @@ add_song(songs *all, const pk_result_row *from)
     if (!is_of(all->share, hash)) {
         return PK_OK;
     }
-    pk_row row = {from->song, from->length, NO_DATE, (int64_t)from->plays, 0, hash};
+    uint64_t identity = pk_identity(NO_DATE, from->length);
+    pk_row row = {from->song, identity, (int64_t)from->plays, 0, hash};
     bool waits = from->length <= SHORT_SONG && from->plays == row.plays;
     if (all->count == BATCH || !waits) {
         pk_status status = make_room(all);

@@ -33,21 +33,17 @@ pk_keep_field(const pk_dialect *dialect, uint32_t number, pk_span field, bool es
     }
 }
 
-/* Makes the row of the fields, its song as it is written. False: they make none. */
+/* Makes the row of the fields, its song as it is written, its date a code, if they look well: whether
+ * the song is UTF-8 and the date a day is left to be proved. False: they make none. */
 static inline bool
 pk_read_row(const pk_fields *fields, uint64_t first, pk_row *row)
 {
-    uint32_t date = pk_parse_date(fields->date);
-    int64_t plays = 0;
-    bool valid = fields->song.start < fields->song.end && date != 0 && !fields->others_escaped &&
-                 pk_parse_plays(fields->plays, &plays);
-    *row = (pk_row){
-        .song = fields->song.start,
-        .length = (uint32_t)(fields->song.end - fields->song.start),
-        .date = date,
-        .plays = plays,
-        .first = first,
-    };
+    uint32_t date;
+    bool valid = pk_code_date(fields->date, &date) && fields->song.start < fields->song.end &&
+                 !fields->others_escaped && pk_parse_plays(fields->plays, &row->plays);
+    row->song = fields->song.start;
+    row->identity = pk_identity(date, (uint32_t)(fields->song.end - fields->song.start));
+    row->first = first;
     return valid;
 }
 

@@ -27,6 +27,7 @@ typedef struct {
 /* Hashes with one seed. */
 typedef struct {
     uint64_t seed;
+    uint64_t secrets[5]; /* of the table's own hash */
     pk_hash_start starts[PK_HASH_SHORT + 1]; /* by length */
 } pk_hasher;
 
@@ -41,20 +42,33 @@ static inline void
 pk_hasher_init(pk_hasher *hasher, uint64_t seed)
 {
     hasher->seed = seed;
+    for (size_t i = 0; i < 5; i++) {
+        hasher->secrets[i] = pk_fold((seed ^ PK_SECRET_1) | 1, PK_SECRET_0 * (2 * i + 1));
+    }
     for (size_t length = 0; length <= PK_HASH_SHORT; length++) {
         hasher->starts[length] = pk_hash_begin(seed, length);
     }
 }
 
-/* The 8 bytes at `at` of a text, zeros beyond its length, which is at most PK_HASH_SHORT. */
-static inline uint64_t
-pk_hash_word(const uint8_t *text, size_t length, size_t at)
+/* The 32 bytes of a text, zeros beyond its length, which is at most PK_HASH_SHORT. */
+typedef struct {
+    uint64_t at[4];
+} pk_hash_words;
+
+static inline pk_hash_words
+pk_words_of(const uint8_t *text, size_t length)
 {
     static const uint8_t window[2 * PK_HASH_SHORT] = {
         255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
         255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
     };
-    return pk_load64(text + at) & pk_load64(window + PK_HASH_SHORT - length + at);
+    const uint8_t *mask = window + PK_HASH_SHORT - length;
+    return (pk_hash_words){{
+        pk_load64(text) & pk_load64(mask),
+        pk_load64(text + 8) & pk_load64(mask + 8),
+        pk_load64(text + 16) & pk_load64(mask + 16),
+        pk_load64(text + 24) & pk_load64(mask + 24),
+    }};
 }
 
 uint64_t pk_hash_long(const uint8_t *song, size_t length, uint64_t seed);
@@ -66,15 +80,31 @@ pk_key_hash(const pk_hasher *hasher, const uint8_t *song, size_t length, uint32_
     uint64_t state;
     if (PK_LIKELY(length <= PK_HASH_SHORT)) {
         pk_hash_start start = hasher->starts[length];
-        uint64_t one = pk_fold(pk_hash_word(song, length, 0) ^ start.secret,
-                               pk_hash_word(song, length, 8) ^ start.state);
-        uint64_t two = pk_fold(pk_hash_word(song, length, 16) ^ start.secret,
-                               pk_hash_word(song, length, 24) ^ one);
+        pk_hash_words words = pk_words_of(song, length);
+        uint64_t one = pk_fold(words.at[0] ^ start.secret, words.at[1] ^ start.state);
+        uint64_t two = pk_fold(words.at[2] ^ start.secret, words.at[3] ^ one);
         state = one ^ ((one ^ two) & (0 - (uint64_t)(length > 16)));
     } else {
         state = pk_hash_long(song, length, hasher->seed);
     }
     return pk_fold(state ^ date, PK_SECRET_0);
+}
+
+/* Another hash of a key, for the tables of one process: it takes less than the one that all must
+ * have in common. `identity`: its length and date (table.h). */
+static inline uint64_t
+pk_table_hash(const pk_hasher *hasher, const uint8_t *song, size_t length, uint64_t identity)
+{
+    const uint64_t *secrets = hasher->secrets;
+    uint64_t one, two = secrets[4];
+    if (PK_LIKELY(length <= PK_HASH_SHORT)) {
+        pk_hash_words words = pk_words_of(song, length);
+        one = pk_fold(words.at[0] ^ secrets[0], words.at[1] ^ secrets[1]);
+        two ^= pk_fold(words.at[2] ^ secrets[2], words.at[3] ^ secrets[3]);
+    } else {
+        one = pk_hash_long(song, length, hasher->seed);
+    }
+    return pk_fold(one ^ identity, two);
 }
 
 static inline uint32_t

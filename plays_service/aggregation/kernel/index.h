@@ -10,7 +10,6 @@
 typedef struct {
     size_t count; /* of positions, which are in order */
     size_t end;   /* of the text that they are of */
-    bool ascii;   /* all of that text is; perhaps false where it is, but what follows is not */
     bool quotes;  /* some are in it */
     bool inner_line_ends; /* some of its line ends are in quotes */
 } pk_indexed;
@@ -35,7 +34,7 @@ typedef struct {
 /* The fastest that this machine has. */
 extern const pk_indexer *pk_index;
 
-/* Chooses it; `name` is "avx2", "sse2", "neon", "plain" or NULL for the best. False: not here. */
+/* Chooses it; `name` is "avx512", "avx2", "sse2", "neon", "plain" or NULL for the best. False: not here. */
 bool pk_choose_index(const char *name);
 
 #endif

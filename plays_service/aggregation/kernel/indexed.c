@@ -3,6 +3,7 @@
 #include "index.h"
 #include "records.h"
 #include "utf8.h"
+#include "whole.h"
 
 typedef enum { WHOLE, EMPTY, CUT_SHORT, ODD } record_kind;
 
@@ -80,59 +81,6 @@ walk_record(const pk_scan *scan, size_t from, size_t slot, size_t count, indexed
     }
 }
 
-/* The dialect; its usual order of columns is known when this is compiled. */
-static inline pk_dialect
-dialect_of(const pk_scan *scan, bool usual)
-{
-    pk_dialect dialect = scan->dialect;
-    if (usual) {
-        dialect.fields = 3;
-        dialect.song = 0;
-        dialect.date = 1;
-        dialect.plays = 2;
-    }
-    return dialect;
-}
-
-/* Whether the next positions, of the structure, are those of a record as the header has it. */
-static inline bool
-is_whole(const uint8_t *bytes, const uint32_t *index, const pk_dialect *dialect)
-{
-    const uint32_t last = dialect->fields - 1;
-    unsigned other = bytes[index[last]] ^ dialect->line_end;
-    for (uint32_t number = 0; number < last; number++) {
-        other |= bytes[index[number]] ^ dialect->delimiter;
-    }
-    return other == 0;
-}
-
-/* A field of such a record, which starts at `from`, without its quotes. */
-static inline pk_span
-read_field(const uint8_t *bytes, size_t from, const uint32_t *index, const pk_dialect *dialect,
-           uint32_t number, bool quotes)
-{
-    size_t start = number == 0 ? from : (size_t)index[number - 1] + 1;
-    size_t end = index[number];
-    end -= number + 1 == dialect->fields && dialect->line_end == '\n' && bytes[end - 1] == '\r';
-    size_t quoted = quotes && bytes[start] == '"'; /* added, not asked: it may come and go */
-    return (pk_span){bytes + start + quoted, bytes + end - quoted};
-}
-
-static inline void
-read_fields(const uint8_t *bytes, size_t from, const uint32_t *index, const pk_dialect *dialect,
-            bool quotes, pk_fields *fields)
-{
-    *fields = (pk_fields){
-        .song = read_field(bytes, from, index, dialect, dialect->song, quotes),
-        .date = read_field(bytes, from, index, dialect, dialect->date, quotes),
-        .plays = read_field(bytes, from, index, dialect, dialect->plays, quotes),
-    };
-    if (quotes) {
-        /* one that starts without a quote holds none */
-        fields->song_escaped = pk_holds_quote(fields->song);
-    }
-}
-
 /* Lines of the `records` in [from, to): with line ends in quotes they are counted, all of a batch at
  * once, for only an error asks for them. */
 static inline size_t
@@ -144,63 +92,82 @@ lines_of(const pk_scan *scan, const pk_indexed *indexed, size_t from, size_t to,
     return pk_index->count(scan->buffer.bytes, from, to, scan->dialect.line_end);
 }
 
-/* Takes whole and good records, from the position on, as many as the batch has room for: nearly
- * all records, in a loop that holds nothing else. How many positions it used. */
-static inline __attribute__((always_inline)) size_t
-take_whole(pk_scan *scan, const pk_indexed *indexed, size_t slot, size_t limit, bool usual,
-           bool quotes)
+/* Whether what is indexed is UTF-8, from `from` on; what is before has been taken. */
+static bool
+prove_utf8(pk_scan *scan, const pk_indexed *indexed, size_t from)
 {
-    const pk_dialect dialect = dialect_of(scan, usual);
-    const uint8_t *bytes = scan->buffer.bytes;
-    const size_t first_slot = slot;
-    const uint64_t base = scan->buffer.base;
-    size_t from = scan->buffer.position;
-    pk_batch *const batch = &scan->batch;
-    pk_row *row = batch->rows + batch->count;
-    pk_row *const end = batch->rows + batch->size;
-    while (row < end && from < limit && slot + dialect.fields <= indexed->count) {
-        const uint32_t *index = scan->index + slot;
-        pk_fields fields;
-        if (PK_UNLIKELY(!is_whole(bytes, index, &dialect))) {
-            break;
-        }
-        read_fields(bytes, from, index, &dialect, quotes, &fields);
-        if (PK_UNLIKELY(fields.song_escaped) &&
-            !pk_batch_undo_quotes(batch, &fields.song)) {
-            break;
-        }
-        if (PK_UNLIKELY(!pk_read_row(&fields, base + from, row))) {
-            break;
-        }
-        from = (size_t)index[dialect.fields - 1] + 1;
-        slot += dialect.fields;
-        row++;
+    if (scan->utf8 == PK_UNKNOWN && indexed->count > 0) {
+        const uint8_t *text = scan->buffer.bytes + from;
+        bool good = pk_index->is_utf8(text, scan->index[indexed->count - 1] - from);
+        scan->utf8 = good ? PK_GOOD : PK_BAD;
     }
-    size_t taken = (size_t)(row - batch->rows) - batch->count;
-    scan->lines += lines_of(scan, indexed, scan->buffer.position, from, taken);
-    scan->buffer.position = from;
-    batch->count += taken;
-    batch->taken += taken;
-    return slot - first_slot;
+    return scan->utf8 == PK_GOOD;
+}
+
+/* Sends the rows that pk_read_whole has left in the batch, as far as they prove good. */
+static pk_status
+send_whole(pk_scan *scan, const pk_indexed *indexed, size_t count, size_t *taken)
+{
+    pk_batch *batch = &scan->batch;
+    const bool utf8 = scan->utf8 == PK_GOOD;
+    pk_status status = batch->sink(batch->context, batch->rows, count, utf8, taken);
+    if (status == PK_DOUBTED && scan->utf8 == PK_UNKNOWN) {
+        pk_row *rest = batch->rows + *taken;
+        if (prove_utf8(scan, indexed, (size_t)(rest->first - scan->base - scan->buffer.base))) {
+            size_t more = 0;
+            status = batch->sink(batch->context, rest, count - *taken, true, &more);
+            *taken += more;
+        }
+    }
+    batch->taken += *taken;
+    batch->scratch_used = 0;
+    return status == PK_DOUBTED ? PK_OK : status;
+}
+
+/* Takes whole and good records that end before `limit`, from the position on; `*slot` moves on with
+ * it. */
+static pk_status
+take_whole(pk_scan *scan, const pk_indexed *indexed, size_t *slot, size_t limit)
+{
+    pk_buffer *buffer = &scan->buffer;
+    const uint32_t fields = scan->dialect.fields;
+    size_t last = indexed->count;
+    while (last > *slot && scan->index[last - 1] >= limit) { /* only where the scan ends */
+        last--;
+    }
+    pk_status status = pk_batch_flush(&scan->batch);
+    for (bool more = true; more && status == PK_OK;) {
+        size_t taken = 0, left = (last - *slot) / fields;
+        size_t most = left < scan->batch.size ? left : scan->batch.size;
+        size_t count = pk_read_whole(scan, scan->index + *slot, most, indexed->quotes);
+        if (count > 0) {
+            status = send_whole(scan, indexed, count, &taken);
+        }
+        if (taken > 0) {
+            *slot += taken * fields;
+            size_t next = (size_t)scan->index[*slot - 1] + 1;
+            scan->lines += lines_of(scan, indexed, buffer->position, next, taken);
+            buffer->position = next;
+        }
+        more = taken == scan->batch.size;
+    }
+    return status;
 }
 
 /* Takes records from the position on, as far as the index shows them whole and they start before
- * `limit`. `structure`: it is without quotes. `usual`: so is the order of the columns. */
-static inline __attribute__((always_inline)) pk_status
-take_indexed(pk_scan *scan, const pk_indexed *indexed, size_t limit, bool structure, bool usual)
+ * `limit`. `structure`: it is without quotes. */
+static pk_status
+take_indexed(pk_scan *scan, const pk_indexed *indexed, size_t limit, bool structure)
 {
     pk_buffer *buffer = &scan->buffer;
-    const pk_dialect dialect = dialect_of(scan, usual);
+    const pk_dialect dialect = scan->dialect;
     const size_t count = indexed->count;
     const bool quotes = indexed->quotes;
-    const bool utf8 = scan->utf8;
     const uint64_t moves = buffer->moves;
     size_t slot = 0;
     while (buffer->position < limit) {
-        if (structure && PK_LIKELY(utf8)) {
-            slot += quotes ? take_whole(scan, indexed, slot, limit, usual, true)
-                           : take_whole(scan, indexed, slot, limit, usual, false);
-            pk_status status = scan->batch.count == scan->batch.size ? pk_batch_flush(&scan->batch) : PK_OK;
+        if (structure && PK_LIKELY(scan->utf8 != PK_BAD)) {
+            pk_status status = take_whole(scan, indexed, &slot, limit);
             if (status != PK_OK || buffer->position >= limit) {
                 return status;
             }
@@ -211,8 +178,8 @@ take_indexed(pk_scan *scan, const pk_indexed *indexed, size_t limit, bool struct
         indexed_record record;
         record_kind kind = WHOLE;
         if (structure && PK_LIKELY(slot + dialect.fields <= count) &&
-            PK_LIKELY(is_whole(bytes, index, &dialect))) {
-            read_fields(bytes, from, index, &dialect, quotes, &record.fields);
+            PK_LIKELY(pk_is_whole(bytes, index, &dialect))) {
+            pk_read_fields(bytes, from, index, &dialect, quotes, &record.fields);
             record.next = (size_t)index[dialect.fields - 1] + 1;
             record.slot = slot + dialect.fields;
             record.lines = lines_of(scan, indexed, from, record.next, 1);
@@ -224,12 +191,13 @@ take_indexed(pk_scan *scan, const pk_indexed *indexed, size_t limit, bool struct
             break;
         }
         bool valid = kind == WHOLE;
-        if (PK_UNLIKELY(!utf8) && valid) {
+        if (PK_UNLIKELY(scan->utf8 != PK_GOOD) && valid) {
             valid = pk_is_utf8(bytes + from, record.next - from);
         }
         pk_status status = PK_OK;
         if (PK_LIKELY(valid)) {
-            status = pk_batch_add(&scan->batch, &record.fields, buffer->base + from, &valid);
+            uint64_t first = scan->base + buffer->base + from;
+            status = pk_batch_add(&scan->batch, &record.fields, first, &valid);
         }
         if (PK_LIKELY(valid || kind == EMPTY)) {
             buffer->position = record.next;
@@ -261,10 +229,7 @@ index_with(pk_scan *scan, pk_index_function *function, size_t end)
     const pk_dialect *dialect = &scan->dialect;
     pk_indexed indexed =
         function(bytes, from, end, dialect->delimiter, dialect->line_end, scan->index);
-    scan->utf8 = indexed.ascii;
-    if (!indexed.ascii && indexed.count > 0) { /* one look at all of it, not at each record */
-        scan->utf8 = pk_index->is_utf8(bytes + from, scan->index[indexed.count - 1] - from);
-    }
+    scan->utf8 = PK_UNKNOWN; /* nobody has asked yet */
     return indexed;
 }
 
@@ -280,7 +245,8 @@ take_odd(pk_scan *scan, size_t end, size_t limit)
     for (size_t size = scan->odd_stretch; reached < end; size *= 8) {
         reached = size < end - from ? from + size : end;
         pk_indexed indexed = index_with(scan, pk_index->special, reached);
-        status = take_indexed(scan, &indexed, limit, false, false);
+        prove_utf8(scan, &indexed, from); /* one look at all of it, not at each record */
+        status = take_indexed(scan, &indexed, limit, false);
         if (status != PK_OK || buffer->moves != moves || buffer->position != from) {
             break;
         }
@@ -296,9 +262,10 @@ pk_take_indexed(pk_scan *scan, size_t end, size_t limit)
     const size_t from = buffer->position;
     const uint64_t moves = buffer->moves;
     pk_indexed indexed = index_with(scan, pk_index->structure, end);
-    bool usual = dialect->fields == 3 && dialect->song == 0 && dialect->date == 1;
-    pk_status status = usual ? take_indexed(scan, &indexed, limit, true, true)
-                             : take_indexed(scan, &indexed, limit, true, false);
+    if (dialect->fields != 3) {
+        prove_utf8(scan, &indexed, from); /* for no key shows what is in the others */
+    }
+    pk_status status = take_indexed(scan, &indexed, limit, true);
     if (indexed.end == end || status != PK_OK || buffer->moves != moves) {
         return status;
     }

@@ -58,7 +58,8 @@ fold_block(merge *one, const pk_block *block, uint64_t passes, uint64_t share)
             uint32_t length = (uint32_t)group.length, date = (uint32_t)group.date;
             uint64_t hash = pk_key_hash(&one->hasher, group.text, length, date);
             totals[count] = group.total;
-            rows[count] = (pk_row){group.text, length, date, (int64_t)group.total, group.first, hash};
+            rows[count] = (pk_row){group.text, pk_identity(date, length), (int64_t)group.total,
+                                   group.first, hash};
             /* the top bits of the hash chose the partition, so the share takes the low ones */
             count += passes == 1 || hash % passes == share;
         }

@@ -563,7 +563,7 @@ json_lines(PyObject *Py_UNUSED(module), PyObject *args)
     return outcome;
 }
 
-PyDoc_STRVAR(use_index_doc, "use_index(name)\n--\n\nFor tests: use the indexer \"avx2\", "
+PyDoc_STRVAR(use_index_doc, "use_index(name)\n--\n\nFor tests: use the indexer \"avx512\", \"avx2\", "
                             "\"sse2\", \"neon\" or \"plain\", None for the best; whether it is "
                             "here.");
 

@@ -36,7 +36,8 @@ take_text(pk_scan *scan, size_t size, bool *valid)
     if (!*valid) {
         return PK_OK;
     }
-    return pk_batch_add(&scan->batch, &fields, scan->buffer.base + scan->buffer.position, valid);
+    uint64_t first = scan->base + scan->buffer.base + scan->buffer.position;
+    return pk_batch_add(&scan->batch, &fields, first, valid);
 }
 
 typedef enum { LINE, NO_LINE, TOO_FAR } line_kind;

@@ -123,7 +123,9 @@ parse_row(pk_result *result, const uint8_t *start, size_t size, pk_result_row *r
         number - start - AROUND_DATE > (ptrdiff_t)LONGEST_ROW) {
         return PK_DAMAGED;
     }
-    row->date = pk_parse_date((pk_span){number - 1 - DATE_SIZE, number - 1});
+    uint32_t code;
+    bool looks_well = pk_code_date((pk_span){number - 1 - DATE_SIZE, number - 1}, &code);
+    row->date = looks_well ? pk_date_of_code(code) : 0;
     int64_t plays;
     if (PK_LIKELY(number < end && pk_parse_plays((pk_span){number, end}, &plays))) {
         row->plays = plays;

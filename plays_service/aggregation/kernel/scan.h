@@ -25,15 +25,19 @@ typedef struct {
     pk_bad_kind kind;
 } pk_bad;
 
+/* Whether text is UTF-8. */
+typedef enum { PK_UNKNOWN, PK_GOOD, PK_BAD } pk_proof;
+
 typedef struct {
     pk_buffer buffer;
     pk_dialect dialect;
     uint64_t end;
+    uint64_t base; /* what rows' offsets count from, before the file */
     bool skip_errors;
     pk_batch batch;
     uint32_t *index;
     size_t index_size;
-    bool utf8; /* all of what is indexed, as far as its last position */
+    pk_proof utf8; /* all of what is indexed, as far as its last position */
     size_t odd_stretch;   /* bytes; see indexed.c */
     uint64_t memo_offset; /* see close_quote in records.c */
     uint64_t memo_line;

@@ -12,6 +12,7 @@
 #include "repeats.h"
 #include "rows.h"
 #include "scatter.h"
+#include "utf8.h"
 
 /* Rows scattered before they are written: enough for long blocks, and bounded in memory even where
  * the memory is large, for pages that are not touched need not be zeroed. */
@@ -81,6 +82,18 @@ order_by_partition(const pk_table *table, uint32_t *starts, uint32_t *order)
     }
 }
 
+/* Gives each group its date for its date's code, and its partition. */
+static void
+settle_table(fold *one)
+{
+    for (size_t i = 0; i < one->table.count; i++) {
+        pk_entry *entry = &one->table.entries[i];
+        uint32_t length = pk_entry_length(entry), date = pk_date_of_code(pk_entry_date(entry));
+        uint64_t hash = pk_key_hash(&one->hasher, pk_entry_song(entry), length, date);
+        pk_entry_settle(entry, date, pk_partition_of(hash));
+    }
+}
+
 /* Writes the table's groups by partition and empties it. */
 static pk_status
 spill_table(fold *one)
@@ -89,6 +102,7 @@ spill_table(fold *one)
     if (table->count == 0) {
         return PK_OK;
     }
+    settle_table(one);
     size_t size = table->count * sizeof(uint32_t);
     uint32_t *order = pk_allocate(size);
     if (order == NULL) {
@@ -150,17 +164,25 @@ return_to_table(fold *one)
 }
 
 static pk_status
-scatter_rows(fold *one, const pk_row *rows, size_t count)
+scatter_rows(fold *one, pk_row *rows, size_t count, size_t *taken)
 {
     size_t budget = one->budget < SCATTER_BYTES ? one->budget : SCATTER_BYTES;
     for (size_t i = 0; i < count; i++) {
-        const pk_row *row = &rows[i];
+        pk_row *row = &rows[i];
+        uint32_t length = pk_identity_length(row->identity);
+        uint32_t date = pk_date_of_code(pk_identity_date(row->identity));
+        row->hash = pk_key_hash(&one->hasher, row->song, length, date);
+        *taken = i;
+        if (PK_UNLIKELY(date == 0)) {
+            return PK_DOUBTED;
+        }
         pk_status status = pk_scatter_add(&one->scatter, pk_partition_of(row->hash), row->first,
-                                          row->date, row->plays, row->song, row->length);
+                                          date, row->plays, row->song, length);
         if (PK_UNLIKELY(status != PK_OK)) {
             return status;
         }
     }
+    *taken = count;
     if (!one->returned) {
         for (size_t i = 0; i < count; i++) {
             pk_repeats_note(&one->repeats, rows[i].hash);
@@ -173,36 +195,52 @@ scatter_rows(fold *one, const pk_row *rows, size_t count)
     return full ? pk_scatter_flush(&one->scatter, one->writer) : PK_OK;
 }
 
-static pk_status
-fold_rows(fold *one, const pk_row *rows, size_t count)
+/* Whether a row whose key is new is a good one; where its key is known, an equal one was. */
+static bool
+admit(const void *context, const pk_row *row)
 {
-    size_t before = one->table.count;
-    pk_status status = pk_table_reserve(&one->table, count);
-    if (status == PK_OK) {
-        status = pk_table_fold(&one->table, rows, count);
-    }
-    if (status != PK_OK) {
-        return status;
-    }
-    bool outgrown = pk_table_bytes(&one->table) > one->budget;
-    if (one->writer == NULL) {
-        return outgrown ? PK_OUTGROWN : PK_OK;
-    }
-    if (mostly_new(one, count, one->table.count - before)) {
-        return begin_scattering(one);
-    }
-    return outgrown ? spill_table(one) : PK_OK;
+    const bool *utf8 = context;
+    return (*utf8 || pk_is_utf8(row->song, pk_identity_length(row->identity))) &&
+           pk_date_of_code(pk_identity_date(row->identity)) != 0;
 }
 
 static pk_status
-take_rows(void *context, pk_row *rows, size_t count)
+fold_rows(fold *one, pk_row *rows, size_t count, bool utf8, size_t *taken)
+{
+    size_t before = one->table.count;
+    for (size_t i = 0; i < count; i++) {
+        pk_row *row = &rows[i];
+        uint32_t length = pk_identity_length(row->identity);
+        row->hash = pk_table_hash(&one->hasher, row->song, length, row->identity);
+    }
+    pk_status status = pk_table_reserve(&one->table, count);
+    if (status == PK_OK) {
+        status = pk_table_fold_admitted(&one->table, rows, count, admit, &utf8, taken);
+    }
+    if (status != PK_OK && status != PK_DOUBTED) {
+        return status;
+    }
+    pk_status room = PK_OK;
+    bool outgrown = pk_table_bytes(&one->table) > one->budget;
+    if (one->writer == NULL) {
+        room = outgrown ? PK_OUTGROWN : PK_OK;
+    } else if (mostly_new(one, *taken, one->table.count - before)) {
+        room = begin_scattering(one);
+    } else if (outgrown) {
+        room = spill_table(one);
+    }
+    return room == PK_OK ? status : room;
+}
+
+static pk_status
+take_rows(void *context, pk_row *rows, size_t count, bool utf8, size_t *taken)
 {
     fold *one = context;
-    for (size_t i = 0; i < count; i++) {
-        rows[i].hash = pk_key_hash(&one->hasher, rows[i].song, rows[i].length, rows[i].date);
-        rows[i].first += one->means->base;
+    if (one->scattering && !utf8) {
+        return PK_DOUBTED; /* at the first */
     }
-    return one->scattering ? scatter_rows(one, rows, count) : fold_rows(one, rows, count);
+    return one->scattering ? scatter_rows(one, rows, count, taken)
+                           : fold_rows(one, rows, count, utf8, taken);
 }
 
 pk_status
@@ -210,6 +248,7 @@ pk_aggregate_segment(pk_scan *scan, const pk_means *means, pk_writer *writer)
 {
     fold one;
     fold_open(&one, means, writer);
+    scan->base = means->base;
     scan->batch.size = batch_for(means->memory);
     pk_status status = pk_scan_run(scan, take_rows, &one);
     if (status == PK_OK) {
@@ -273,10 +312,12 @@ pk_aggregate_whole(pk_scan *scan, const pk_means *means, const char *path, const
 {
     fold one;
     fold_open(&one, means, NULL);
+    scan->base = means->base;
     scan->batch.size = batch_for(means->memory);
     pk_status status = pk_scan_run(scan, take_rows, &one);
     if (status == PK_OK) {
         *groups = one.table.count;
+        settle_table(&one);
         status = write_result(&one.table, path, header, header_size);
     }
     fold_close(&one);

@@ -156,30 +156,31 @@ equal_heads(const uint8_t *a, const uint8_t *b, unsigned count)
 }
 
 static inline bool
-is_song(const pk_entry *entry, const pk_row *row)
+is_song(const pk_entry *entry, const uint8_t *song, uint32_t length)
 {
-    if (PK_LIKELY(row->length <= PK_SONG_INLINE)) {
-        return equal_heads(entry->song.text, row->song, row->length);
+    if (PK_LIKELY(length <= PK_SONG_INLINE)) {
+        return equal_heads(entry->song.text, song, length);
     }
-    return memcmp(entry->song.longer.head, row->song, PK_SONG_HEAD) == 0 &&
-           memcmp(entry->song.longer.whole, row->song, row->length) == 0;
+    return memcmp(entry->song.longer.head, song, PK_SONG_HEAD) == 0 &&
+           memcmp(entry->song.longer.whole, song, length) == 0;
 }
 
 static pk_status
-append(pk_table *table, const pk_row *row, uint64_t identity, pk_int128 total)
+append(pk_table *table, const pk_row *row, pk_int128 total)
 {
+    const uint32_t length = pk_identity_length(row->identity);
     PK_ASSERT(table->count < table->capacity);
-    PK_ASSERT(row->length <= PK_RECORD_LIMIT);
+    PK_ASSERT(length <= PK_RECORD_LIMIT);
     pk_entry *entry = &table->entries[table->count];
     entry->total = total;
     entry->first = row->first;
-    entry->identity = identity;
-    if (row->length <= PK_SONG_INLINE) {
+    entry->identity = row->identity;
+    if (length <= PK_SONG_INLINE) {
         memset(entry->song.text, 0, PK_SONG_INLINE);
-        memcpy(entry->song.text, row->song, row->length);
+        memcpy(entry->song.text, row->song, length);
     } else {
         memcpy(entry->song.longer.head, row->song, PK_SONG_HEAD);
-        entry->song.longer.whole = keep_text(table, row->song, row->length);
+        entry->song.longer.whole = keep_text(table, row->song, length);
         if (entry->song.longer.whole == NULL) {
             return PK_NO_MEMORY;
         }
@@ -188,40 +189,38 @@ append(pk_table *table, const pk_row *row, uint64_t identity, pk_int128 total)
     return PK_OK;
 }
 
-/* Totals wrap like unsigned numbers where they could leave 128 bits: rows that lie in files of 64
- * bits cannot make them, so only a damaged partial can. */
-static inline void
-add_total(pk_entry *entry, pk_int128 total)
+/* The group of the row's key, or NULL: `*free` is the slot for it. */
+static inline __attribute__((always_inline)) pk_entry *
+find(const pk_table *table, const pk_row *row, pk_slot **free)
 {
-    entry->total = (pk_int128)((pk_uint128)entry->total + (pk_uint128)total);
-}
-
-static inline pk_status
-fold_one(pk_table *table, const pk_row *row, pk_int128 total)
-{
-    uint32_t tag = (uint32_t)row->hash;
-    uint64_t identity = pk_identity(row->date, row->length, pk_partition_of(row->hash));
-    size_t mask = table->slot_count - 1;
+    pk_slot *const slots = table->slots;
+    pk_entry *const entries = table->entries;
+    const size_t mask = table->slot_count - 1;
+    const uint32_t tag = (uint32_t)row->hash, length = pk_identity_length(row->identity);
     for (size_t at = tag & mask;; at = (at + 1) & mask) {
-        pk_slot *slot = &table->slots[at];
-        if (slot->entry == 0) {
-            pk_status status = append(table, row, identity, total);
-            if (status == PK_OK) {
-                *slot = (pk_slot){tag, (uint32_t)table->count};
-            }
-            return status;
+        pk_slot *slot = &slots[at];
+        if (PK_UNLIKELY(slot->entry == 0)) {
+            *free = slot;
+            return NULL;
         }
         if (PK_LIKELY(slot->tag == tag)) {
-            pk_entry *entry = &table->entries[slot->entry - 1];
-            if (PK_LIKELY(entry->identity == identity && is_song(entry, row))) {
-                add_total(entry, total);
-                if (PK_UNLIKELY(row->first < entry->first)) {
-                    entry->first = row->first;
-                }
-                return PK_OK;
+            pk_entry *entry = &entries[slot->entry - 1];
+            if (PK_LIKELY(entry->identity == row->identity && is_song(entry, row->song, length))) {
+                return entry;
             }
         }
     }
+}
+
+/* Makes a group of a row whose key is new. */
+static pk_status
+enter(pk_table *table, const pk_row *row, pk_int128 total, pk_slot *slot)
+{
+    pk_status status = append(table, row, total);
+    if (status == PK_OK) {
+        *slot = (pk_slot){(uint32_t)row->hash, (uint32_t)table->count};
+    }
+    return status;
 }
 
 /* Asks for what the rows to come will need, the slots sooner than the entries that they tell of.
@@ -230,34 +229,82 @@ static inline __attribute__((always_inline)) void
 look_ahead(const pk_table *table, const pk_row *rows, size_t left)
 {
     size_t mask = table->slot_count - 1;
-    if (left > 2 * AHEAD) {
+    if (PK_LIKELY(left > 2 * AHEAD)) {
         __builtin_prefetch(&table->slots[(uint32_t)rows[2 * AHEAD].hash & mask]);
     }
-    if (left > AHEAD) {
+    if (PK_LIKELY(left > AHEAD)) {
         /* of a free slot the entry before the first: an address, but nothing is read */
         pk_slot slot = table->slots[(uint32_t)rows[AHEAD].hash & mask];
         __builtin_prefetch(table->entries + slot.entry - 1, 1);
     }
 }
 
+/* Folds in rows up to one whose key is new. How many. */
+static inline __attribute__((always_inline)) size_t
+fold_known(const pk_table *whole, const pk_row *rows, size_t count, bool ahead, pk_slot **free)
+{
+    const pk_table table = *whole; /* which nothing that is written here is part of */
+    for (size_t i = 0; i < count; i++) {
+        const pk_row *row = &rows[i];
+        if (ahead) {
+            look_ahead(&table, row, count - i);
+        }
+        pk_entry *entry = find(&table, row, free);
+        if (PK_UNLIKELY(entry == NULL)) {
+            return i;
+        }
+        /* totals wrap like unsigned numbers where they could leave 128 bits: rows that lie in files
+         * of 64 bits cannot make them, so only a damaged partial can */
+        entry->total = (pk_int128)((pk_uint128)entry->total + (pk_uint128)row->plays);
+        if (PK_UNLIKELY(row->first < entry->first)) {
+            entry->first = row->first;
+        }
+    }
+    return count;
+}
+
 pk_status
-pk_table_fold(pk_table *table, const pk_row *rows, size_t count)
+pk_table_fold_admitted(pk_table *table, const pk_row *rows, size_t count, pk_admit *admit,
+                       const void *context, size_t *folded)
 {
     const bool ahead = table->slot_count > LARGE_TABLE;
-    for (size_t i = 0; i < count; i++) {
-        if (ahead) {
-            look_ahead(table, &rows[i], count - i);
+    for (*folded = 0;; ++*folded) {
+        const pk_row *rest = rows + *folded;
+        pk_slot *free = NULL;
+        *folded += ahead ? fold_known(table, rest, count - *folded, true, &free)
+                         : fold_known(table, rest, count - *folded, false, &free);
+        if (*folded == count) {
+            return PK_OK;
         }
-        pk_status status = fold_one(table, &rows[i], rows[i].plays);
-        if (PK_UNLIKELY(status != PK_OK)) {
+        const pk_row *fresh = rows + *folded;
+        if (admit != NULL && !admit(context, fresh)) {
+            return PK_DOUBTED;
+        }
+        pk_status status = enter(table, fresh, fresh->plays, free);
+        if (status != PK_OK) {
             return status;
         }
     }
-    return PK_OK;
+}
+
+pk_status
+pk_table_fold(pk_table *table, const pk_row *rows, size_t count)
+{
+    size_t folded;
+    return pk_table_fold_admitted(table, rows, count, NULL, NULL, &folded);
 }
 
 pk_status
 pk_table_fold_wide(pk_table *table, const pk_row *row, pk_int128 total)
 {
-    return fold_one(table, row, total);
+    pk_slot *free = NULL;
+    pk_entry *entry = find(table, row, &free);
+    if (entry == NULL) {
+        return enter(table, row, total, free);
+    }
+    entry->total = (pk_int128)((pk_uint128)entry->total + (pk_uint128)total);
+    if (row->first < entry->first) {
+        entry->first = row->first;
+    }
+    return PK_OK;
 }

@@ -4,11 +4,18 @@
 
 #include "common.h"
 
+/* All of a key but its song's bytes: the song's length, at most PK_RECORD_LIMIT, and a number for the
+ * date, YYYYMMDD or its code (values.h). */
+static inline uint64_t
+pk_identity(uint32_t date, uint32_t length)
+{
+    return length | (uint64_t)date << 32;
+}
+
 /* A record, or a partial group, on its way into a table or a bucket. */
 typedef struct {
     const uint8_t *song; /* readable for PK_PADDING bytes beyond its length */
-    uint32_t length;     /* at most PK_RECORD_LIMIT */
-    uint32_t date;       /* YYYYMMDD */
+    uint64_t identity;   /* see pk_identity */
     int64_t plays;
     uint64_t first; /* byte offset of the record in the input */
     uint64_t hash;
@@ -21,7 +28,7 @@ typedef struct {
 typedef struct {
     pk_int128 total;
     uint64_t first;
-    uint64_t identity; /* date, length and partition: equal keys have it equal */
+    uint64_t identity; /* and its partition, once no more rows come */
     union {
         uint8_t text[PK_SONG_INLINE]; /* zeros after the song */
         struct {
@@ -59,7 +66,13 @@ void pk_table_free(pk_table *table);
 void pk_table_clear(pk_table *table);
 /* Makes room for `more` further groups. */
 pk_status pk_table_reserve(pk_table *table, size_t more);
-/* Folds in rows that have their hash. Room for all of them must have been made. */
+/* Whether a row, whose key is new, may become a group. */
+typedef bool pk_admit(const void *context, const pk_row *row);
+/* Folds in rows that have their hash. Room for all of them must have been made. PK_DOUBTED: up to
+ * the `*folded`th, which was not admitted. */
+pk_status pk_table_fold_admitted(pk_table *table, const pk_row *rows, size_t count,
+                                 pk_admit *admit, const void *context, size_t *folded);
+/* The same, all of them. */
 pk_status pk_table_fold(pk_table *table, const pk_row *rows, size_t count);
 /* Folds in one row with `total` for its plays. */
 pk_status pk_table_fold_wide(pk_table *table, const pk_row *row, pk_int128 total);
@@ -70,28 +83,41 @@ pk_table_bytes(const pk_table *table)
     return table->count * PK_GROUP_COST + table->text_bytes;
 }
 
-static inline uint64_t
-pk_identity(uint32_t date, uint32_t length, uint32_t partition)
+static inline uint32_t
+pk_identity_length(uint64_t identity)
 {
-    return date | (uint64_t)length << 32 | (uint64_t)partition << 54;
+    return (uint32_t)identity & ((1U << 22) - 1);
 }
 
 static inline uint32_t
-pk_entry_date(const pk_entry *entry)
+pk_identity_date(uint64_t identity)
 {
-    return (uint32_t)entry->identity;
+    return (uint32_t)(identity >> 32);
 }
 
 static inline uint32_t
 pk_entry_length(const pk_entry *entry)
 {
-    return (uint32_t)(entry->identity >> 32) & ((1U << 22) - 1);
+    return pk_identity_length(entry->identity);
+}
+
+static inline uint32_t
+pk_entry_date(const pk_entry *entry)
+{
+    return pk_identity_date(entry->identity);
+}
+
+/* Gives an entry its date as YYYYMMDD and its partition. No more rows may come. */
+static inline void
+pk_entry_settle(pk_entry *entry, uint32_t date, uint32_t partition)
+{
+    entry->identity = pk_identity(date, pk_entry_length(entry)) | (uint64_t)partition << 22;
 }
 
 static inline uint32_t
 pk_entry_partition(const pk_entry *entry)
 {
-    return (uint32_t)(entry->identity >> 54) & (PK_PARTITIONS - 1);
+    return (uint32_t)(entry->identity >> 22) & (PK_PARTITIONS - 1);
 }
 
 static inline const uint8_t *

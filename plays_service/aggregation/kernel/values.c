@@ -1,7 +1,7 @@
 #include "values.h"
 
-static pk_span
-trimmed(pk_span field)
+pk_span
+pk_trimmed(pk_span field)
 {
     while (field.start < field.end && (*field.start == ' ' || *field.start == '\t')) {
         field.start++;
@@ -18,6 +18,11 @@ is_digit(uint8_t byte)
     return byte >= '0' && byte <= '9';
 }
 
+const uint64_t pk_last_bytes[9] = {
+    0, 0xFFULL << 56, 0xFFFFULL << 48, 0xFFFFFFULL << 40, 0xFFFFFFFFULL << 32,
+    0xFFFFFFFFFFULL << 24, 0xFFFFFFFFFFFFULL << 16, 0xFFFFFFFFFFFFFFULL << 8, UINT64_MAX,
+};
+
 const uint8_t pk_days_of_month[100] = {0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 
 bool
@@ -30,34 +35,10 @@ pk_is_day(uint32_t year, uint32_t month, uint32_t day)
     return day >= 1 && day <= pk_days_of_month[month] + (uint32_t)(leap && month == 2);
 }
 
-uint32_t
-pk_parse_date_slow(pk_span field)
-{
-    field = trimmed(field);
-    if (field.end - field.start != 10) {
-        return 0;
-    }
-    uint32_t date = 0;
-    for (int i = 0; i < 10; i++) {
-        uint8_t byte = field.start[i];
-        if (i == 4 || i == 7) {
-            if (byte != '-') {
-                return 0;
-            }
-            continue;
-        }
-        if (!is_digit(byte)) {
-            return 0;
-        }
-        date = date * 10 + (byte - '0');
-    }
-    return pk_is_day(date / 10000, date / 100 % 100, date % 100) ? date : 0;
-}
-
 bool
 pk_parse_plays_slow(pk_span field, int64_t *plays)
 {
-    field = trimmed(field);
+    field = pk_trimmed(field);
     const uint8_t *p = field.start;
     bool negative = p < field.end && *p == '-';
     if (p < field.end && (*p == '-' || *p == '+')) {

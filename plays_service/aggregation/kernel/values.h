@@ -14,8 +14,8 @@ typedef struct {
     const uint8_t *end;
 } pk_span;
 
-/* A calendar date as YYYYMMDD, 0 where it is none; blanks around it go. */
-uint32_t pk_parse_date_slow(pk_span field);
+/* Without blanks around it. */
+pk_span pk_trimmed(pk_span field);
 /* A whole number within 64 bits; false where it is none. */
 bool pk_parse_plays_slow(pk_span field, int64_t *plays);
 /* Whether the three numbers are a day of the calendar. */
@@ -59,24 +59,47 @@ pk_digit_pairs(uint64_t digits)
 /* Days of each month but for leap years; none of those that a calendar does not have. */
 extern const uint8_t pk_days_of_month[100];
 
-/* As pk_parse_date_slow; the field must be readable for PK_PADDING bytes beyond its end. */
+/* The code of a date whose characters are given as numbers up to 15, the dashes as 0: those of
+ * YYYY-MM in the bytes of `front`, the first the lowest, those of DD in `back`. By its halves of bytes,
+ * from the lowest: y1, d1^y4, y2, d2, y3, m1, y4, m2. */
 static inline uint32_t
-pk_parse_date(pk_span field)
+pk_date_code(uint64_t front, uint64_t back)
+{
+    return (uint32_t)(front ^ front >> 20 ^ back << 4);
+}
+
+/* A date that looks like one, blanks around it left out, as a number that no others have. Whether it
+ * is a day pk_date_of_code says, which takes longer. The field must be readable for PK_PADDING bytes
+ * beyond its end. */
+static inline bool
+pk_code_date(pk_span field, uint32_t *code)
 {
     if (PK_UNLIKELY(field.end - field.start != 10)) {
-        return pk_parse_date_slow(field);
+        field = pk_trimmed(field);
     }
-    /* both become digits less '0', and dashes 0: the sums set the high bit of all that is more */
-    uint64_t front = pk_load64(field.start) ^ 0x2D30302D30303030ULL; /* YYYY-MM- */
-    uint64_t back = (pk_load64(field.start + 2) >> 48) ^ 0x3030; /* DD */
-    uint64_t wrong = front | (front + 0x7F76767F76767676ULL) | back | (back + 0x7676);
-    if (PK_UNLIKELY((wrong & 0x80 * PK_EACH_BYTE) != 0)) {
+    /* digits become 0..15, dashes 0: a byte each of YYYY-MM- and of DD, the first the lowest */
+    uint64_t front = pk_load64(field.start) ^ 0x2D30302D30303030ULL;
+    uint64_t back = pk_load64(field.start + 2) >> 48 ^ 0x3030;
+    *code = pk_date_code(front, back);
+    uint64_t wrong = (front & 0xFFF0F0FFF0F0F0F0ULL) | (back & 0xF0F0);
+    return wrong == 0 && field.end - field.start == 10;
+}
+
+/* The day as YYYYMMDD; 0: it is none. */
+static inline uint32_t
+pk_date_of_code(uint32_t code)
+{
+    uint32_t years = code & 0x0F0F0F0F;
+    uint32_t days = code >> 4 & 0x0F0F0F0F; /* day and month */
+    days ^= years >> 24;
+    bool digits = (((years + 0x76767676) | (days + 0x76767676)) & 0x80808080) == 0;
+    years = years * 10 + (years >> 8);
+    days = days * 10 + (days >> 8);
+    uint32_t year = (years & 0xFF) * 100 + (years >> 16 & 0xFF);
+    uint32_t month = days >> 16 & 0xFF, day = days & 0xFF;
+    if (PK_UNLIKELY(!digits)) {
         return 0;
     }
-    front = front * 10 + (front >> 8); /* two digits each, in every other byte */
-    uint32_t month = (uint32_t)(front >> 40 & 0xFF);
-    uint32_t day = (uint32_t)(back * 10 + (back >> 8)) & 0xFF;
-    uint32_t year = (uint32_t)(front & 0xFF) * 100 + (uint32_t)(front >> 16 & 0xFF);
     bool plain = day - 1 < pk_days_of_month[month] && year != 0;
     if (PK_UNLIKELY(!plain) && !pk_is_day(year, month, day)) {
         return 0;
@@ -84,14 +107,16 @@ pk_parse_date(pk_span field)
     return year * 10000 + month * 100 + day;
 }
 
+/* The last so many of 8 bytes. */
+extern const uint64_t pk_last_bytes[9];
+
 /* As pk_parse_plays_slow; the 8 bytes before the field's end must be readable. */
 static inline bool
 pk_parse_plays(pk_span field, int64_t *plays)
 {
     size_t length = (size_t)(field.end - field.start);
     if (PK_LIKELY(length - 1 < 8)) {
-        unsigned unused = 64 - 8 * (unsigned)length;
-        uint64_t digits = (pk_load64(field.end - 8) ^ 0x30 * PK_EACH_BYTE) >> unused << unused;
+        uint64_t digits = (pk_load64(field.end - 8) ^ 0x30 * PK_EACH_BYTE) & pk_last_bytes[length];
         if (PK_LIKELY(pk_all_digits(digits))) {
             uint64_t pairs = pk_digit_pairs(digits);
             uint64_t high = (pairs & 0x000000FF000000FFULL) * (100 + (1000000ULL << 32));
