@@ -27,7 +27,7 @@ from plays_service.aggregation import (
 )
 
 SEED: Final = 0x9E3779B97F4A7C15
-INDEXERS: Final = ("avx2", "sse2", "plain")
+INDEXERS: Final = ("avx512", "avx2", "sse2", "plain")
 
 vars(native)["SAMPLE_ROWS"] = 3  # so that short inputs are scattered, too
 vars(records).update(RECORD_LIMIT=_kernel.RECORD_LIMIT, _LONGEST=_kernel.RECORD_LIMIT + 2)
@@ -47,7 +47,7 @@ def check(data: bytes) -> None:
     except CsvError:
         return
     memory = 600 if options & 2 else 1 << 20
-    _kernel.use_index(INDEXERS[(options >> 2) % 3])
+    _kernel.use_index(INDEXERS[(options >> 2) % 4])
     whole = _aggregated(pure, source, memory)
     _same(_aggregated(native, source, memory), whole)
     shares = (options >> 4) % 4 + 1

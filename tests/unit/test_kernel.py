@@ -55,7 +55,7 @@ def same_limits() -> Iterator[None]:
     patch.undo()
 
 
-@pytest.fixture(params=["avx2", "sse2", "neon", "plain"])
+@pytest.fixture(params=["avx512", "avx2", "sse2", "neon", "plain"])
 def indexer(request: pytest.FixtureRequest) -> Iterator[str]:
     if not _kernel.use_index(request.param):
         pytest.skip(f"no {request.param} here")
@@ -404,6 +404,49 @@ def _sequences() -> Iterator[bytes]:
             for third in (0x7F, 0x80, 0xBF, 0xC0) if lead in range(0xE0, 0xF6) else ():
                 yield bytes([lead, second, third])
                 yield from (bytes([lead, second, third, last]) for last in (0x7F, 0x80, 0xC0))
+
+
+#: What a loop for usual rows must see, among rows of which it knows the keys.
+UNUSUAL = (
+    b"New,2021-02-30,1", b"New,0000-01-01,1", b"New,2021-13-01,1", b"New,2024-02-29,1",
+    b"Song 1,2021-0:-01,1", b"Song 1,2021/01-01,1", b"Song 1,2021-01-015,1",
+    b"Song 1, 2021-01-01 ,1",
+    b"N\xffew,2021-01-01,1", b"New\xc3,2021-01-01,1", b"N\xc3\xa9w,2021-01-01,1",
+    b"Song 1,2021-01-01,", b"Song 1,2021-01-01,1x", b"Song 1,2021-01-01, -7 ",
+    b"Song 1,2021-01-01,123456789012", b"Song 1,2021-01-01,12345678901234567890",
+    b'"Song 1","2021-01-01","5"', b'Song 1,"2021-01-01",5', b'Song 1,2021-01-01,"5"',
+    b'"Song ""1""",2021-01-01,5', b'"Song\n1",2021-01-01,5', b'"Song 1,2021-01-01,5',
+    b"Song 1,2021-01-01,5\r", b"Song 1,2021-01-01\r,5", b",2021-01-01,5", b'"",2021-01-01,5',
+    b"", b"Song 1,2021-01-01", b"Song 1,2021-01-01,5,", b"Song,1,2021-01-01,5",
+    b"Song 1\n2021-01-01,5", b"Song 1,2021-01-01\n5", b'"Song 1"\n"2021-01-01",5',
+    b'"Song 1","2021-01-01"\n5', b'"Song 1"\n"2021-01-01","5"', b'"Song 1","2021-01-01"\n"5"',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "usual",
+    [b"Song %d,2021-01-%02d,%d", b'"Song %d","2021-01-%02d",%d', b'"Song %d","2021-01-%02d","%d"'],
+)
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("sample", [1 << 16, 50])
+def test_unusual_rows_among_known_ones(usual: bytes, line_end: bytes, sample: int) -> None:
+    """In batches of 128 rows: at their ends, and so close to each other that none gets full."""
+    known = [usual % (i % 7, i % 5 + 1, i) for i in range(450)]
+    many = [usual % (i, 1, i) for i in range(150)]  # so many new ones that they are scattered
+
+    def file_of(rows: list[bytes]) -> bytes:
+        return line_end.join([b"Song,Date,Number of Plays", *rows]) + line_end
+
+    for unusual in UNUSUAL:
+        check(file_of([*known[:129], unusual, *known[129:200]]), sample=sample)
+        check(file_of([*many, unusual, *known[:40]]), skip_errors=True, sample=sample)
+    for start, distance in ((0, 1), (1, 2), (126, 1), (127, 3), (128, 11)):
+        rows = list(known)
+        for i, unusual in enumerate(UNUSUAL):
+            rows.insert(start + i * (distance + 1), unusual)
+        checked = check(file_of(rows), skip_errors=True, sample=sample)
+        assert checked is not None
+        assert checked[1].skipped > 10
 
 
 @pytest.mark.skipif(TINY, reason="needs the contract's limits")
