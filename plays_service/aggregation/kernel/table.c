@@ -223,44 +223,59 @@ enter(pk_table *table, const pk_row *row, pk_int128 total, pk_slot *slot)
     return status;
 }
 
-/* Asks for what the rows to come will need, the slots sooner than the entries that they tell of.
+/* Asks for what a row to come will need: its slot, and sooner or later the entry that it tells of.
  * Always inlined: GCC takes a function that only does this for one without effect, and drops it. */
 static inline __attribute__((always_inline)) void
-look_ahead(const pk_table *table, const pk_row *rows, size_t left)
+ask_for_slot(const pk_table *table, const pk_row *row)
 {
-    size_t mask = table->slot_count - 1;
-    if (PK_LIKELY(left > 2 * AHEAD)) {
-        __builtin_prefetch(&table->slots[(uint32_t)rows[2 * AHEAD].hash & mask]);
-    }
-    if (PK_LIKELY(left > AHEAD)) {
-        /* of a free slot the entry before the first: an address, but nothing is read */
-        pk_slot slot = table->slots[(uint32_t)rows[AHEAD].hash & mask];
-        __builtin_prefetch(table->entries + slot.entry - 1, 1);
-    }
+    __builtin_prefetch(&table->slots[(uint32_t)row->hash & (table->slot_count - 1)]);
 }
 
-/* Folds in rows up to one whose key is new. How many. */
-static inline __attribute__((always_inline)) size_t
-fold_known(const pk_table *whole, const pk_row *rows, size_t count, bool ahead, pk_slot **free)
+static inline __attribute__((always_inline)) void
+ask_for_entry(const pk_table *table, const pk_row *row)
+{
+    /* of a free slot the entry before the first: an address, but nothing is read */
+    pk_slot slot = table->slots[(uint32_t)row->hash & (table->slot_count - 1)];
+    __builtin_prefetch(table->entries + slot.entry - 1, 1);
+}
+
+static inline __attribute__((always_inline)) bool
+fold_known(const pk_table *table, const pk_row *row, pk_slot **free)
+{
+    pk_entry *entry = find(table, row, free);
+    if (PK_UNLIKELY(entry == NULL)) {
+        return false;
+    }
+    /* totals wrap like unsigned numbers where they could leave 128 bits: rows that lie in files of 64
+     * bits cannot make them, so only a damaged partial can */
+    entry->total = (pk_int128)((pk_uint128)entry->total + (pk_uint128)row->plays);
+    if (PK_UNLIKELY(row->first < entry->first)) {
+        entry->first = row->first;
+    }
+    return true;
+}
+
+/* Folds in rows up to one whose key is new, or all: returns where. `ahead`: the table is large. */
+static inline __attribute__((always_inline)) const pk_row *
+fold_run(const pk_table *whole, const pk_row *row, const pk_row *end, bool ahead, pk_slot **free)
 {
     const pk_table table = *whole; /* which nothing that is written here is part of */
-    for (size_t i = 0; i < count; i++) {
-        const pk_row *row = &rows[i];
-        if (ahead) {
-            look_ahead(&table, row, count - i);
-        }
-        pk_entry *entry = find(&table, row, free);
-        if (PK_UNLIKELY(entry == NULL)) {
-            return i;
-        }
-        /* totals wrap like unsigned numbers where they could leave 128 bits: rows that lie in files
-         * of 64 bits cannot make them, so only a damaged partial can */
-        entry->total = (pk_int128)((pk_uint128)entry->total + (pk_uint128)row->plays);
-        if (PK_UNLIKELY(row->first < entry->first)) {
-            entry->first = row->first;
+    for (; ahead && row + 2 * AHEAD < end; row++) {
+        ask_for_slot(&table, row + 2 * AHEAD);
+        ask_for_entry(&table, row + AHEAD);
+        if (!fold_known(&table, row, free)) {
+            return row;
         }
     }
-    return count;
+    for (; row < end; row++) {
+        if (ahead && row + AHEAD < end) {
+            ask_for_entry(&table, row + AHEAD);
+        }
+        if (!fold_known(&table, row, free)) {
+            return row;
+        }
+    }
+    return end;
 }
 
 pk_status
@@ -268,19 +283,19 @@ pk_table_fold_admitted(pk_table *table, const pk_row *rows, size_t count, pk_adm
                        const void *context, size_t *folded)
 {
     const bool ahead = table->slot_count > LARGE_TABLE;
-    for (*folded = 0;; ++*folded) {
-        const pk_row *rest = rows + *folded;
+    const pk_row *row = rows, *const end = rows + count;
+    for (;; row++) {
         pk_slot *free = NULL;
-        *folded += ahead ? fold_known(table, rest, count - *folded, true, &free)
-                         : fold_known(table, rest, count - *folded, false, &free);
-        if (*folded == count) {
+        row = ahead ? fold_run(table, row, end, true, &free)
+                    : fold_run(table, row, end, false, &free);
+        *folded = (size_t)(row - rows);
+        if (row == end) {
             return PK_OK;
         }
-        const pk_row *fresh = rows + *folded;
-        if (admit != NULL && !admit(context, fresh)) {
+        if (admit != NULL && !admit(context, row)) {
             return PK_DOUBTED;
         }
-        pk_status status = enter(table, fresh, fresh->plays, free);
+        pk_status status = enter(table, row, row->plays, free);
         if (status != PK_OK) {
             return status;
         }
