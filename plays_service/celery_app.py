@@ -14,6 +14,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from celery.backends.rpc import RPCBackend
 from celery.exceptions import Reject, Terminated, TimeLimitExceeded, WorkerLostError
 from celery.signals import setup_logging, worker_process_init
 from celery.worker.request import Request
@@ -45,10 +46,24 @@ class SpentProcess(SystemExit):
     """
 
 
+class _Answers(RPCBackend):  # type: ignore[misc]  # Celery has no types
+    """Tells what calls came to."""
+
+    def store_result(self, *args: Any, **kwargs: Any) -> None:
+        """Tell it, or raise `Reject`: Celery would tell any other error as the call's failure.
+
+        And it does that whenever the broker is back by then.
+        """
+        try:
+            super().store_result(*args, **kwargs)
+        except Exception as error:  # many kinds: the broker is away, comes back, or refuses
+            raise Reject(f"{type(error).__name__}: {error}", requeue=True) from error
+
+
 class _Request(Request):  # type: ignore[misc]  # Celery has no types
     """A message, in the worker's main process, until it is answered."""
 
-    def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:
+    def on_failure(self, exc_info: Any, *args: Any, return_ok: bool = False, **kwargs: Any) -> None:
         """Answer, or give back, what a process could not: Celery would acknowledge it."""
         error = exc_info.exception
         error = getattr(error, "exc", error)  # which Celery may have wrapped, with its traceback
@@ -56,11 +71,15 @@ class _Request(Request):  # type: ignore[misc]  # Celery has no types
             self.task.backend.mark_as_failure(self.id, error, request=self._context)
             self.acknowledge()
         elif isinstance(error, Reject):
-            self.reject(requeue=False)  # the broker parks it, and by that tells the service
+            if error.requeue:
+                _log.error("a call is given back, its answer was not taken: %s", error.reason)
+            self.reject(requeue=error.requeue)  # else the broker parks it, and tells the service
         elif isinstance(error, _LOST):
-            super().on_failure(exc_info, *args, **kwargs)
-        else:  # `_run_calls` raises nothing else: the answer has not reached the broker
-            _log.error("a call is given back, its answer was not taken", exc_info=error)
+            super().on_failure(exc_info, *args, return_ok=return_ok, **kwargs)
+        elif return_ok:  # a fault of ours, which the process has told
+            self.acknowledge()
+        else:
+            _log.error("a call is given back, its process failed", exc_info=error)
             self.reject(requeue=True)
 
 
@@ -107,6 +126,6 @@ def _message_alone(record: logging.LogRecord) -> bool:
 
 
 _process: Final = _Process(CallWire(_settings.data_dir.absolute()))
-app.task(_run_calls, name=RUN_CALLS, bind=True, Request=_Request)
+app.task(_run_calls, name=RUN_CALLS, bind=True, Request=_Request, backend=_Answers(app))
 worker_process_init.connect(_limit_process)
 setup_logging.connect(_set_up_logging)

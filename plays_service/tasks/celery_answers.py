@@ -16,9 +16,7 @@ from uuid import uuid4
 
 from celery import Celery
 from kombu import Connection, Consumer, Message, Producer, Queue, binding
-from kombu.exceptions import OperationalError
 
-from plays_service.aggregation import CallError
 from plays_service.tasks.celery_broker import (
     EPOCH,
     HEARTBEAT,
@@ -167,7 +165,7 @@ class Listener:
         elif status == "REVOKED":
             self._calls.fail(call_id, LostError("was ended"))
         elif status == "FAILURE":
-            self._calls.fail(call_id, _error_of(told))
+            self._calls.fail(call_id, _error_of(told["exc_type"]))
 
     def _take_parked(self, call_id: str, epoch: int) -> None:
         """A call was delivered too often, by its own fault, if the broker was there all the time.
@@ -180,13 +178,10 @@ class Listener:
             self._calls.fail(call_id, died)
 
 
-def _error_of(told: Mapping[str, Any]) -> Exception:
-    """What Celery tells of a call that has failed as a whole."""
-    kind = told["exc_type"]
+def _error_of(kind: str) -> Exception:
+    """What Celery tells of a worker that has run no call: the errors of calls are answers."""
     if kind == "TimeLimitExceeded":
         return LostError("took longer than PLAYS_SEGMENT_TIMEOUT")
     if kind == SPENT:
         return SpentError()
-    if kind == OperationalError.__name__:  # the broker went away, and came back before Celery told
-        return LostError("could not give its answer to the broker")
-    return CallError(f"{kind}: {told['exc_message']}")
+    return LostError(f"failed ({kind})")  # by a fault of its own, or of ours

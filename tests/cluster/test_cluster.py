@@ -28,6 +28,7 @@ from tests.acceptance.long_file import LONG_FILE, has_the_long_result
 from tests.cluster.conftest import StartReplica, StartWorker
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
 from tests.integration.conftest import leftovers
+from tests.network.proxy import Event, Proxy, Trouble
 from tests.waiting import LONG, eventually
 
 #: Steps of a worker at which it is killed: while segments are read, and in each part of the merge.
@@ -35,6 +36,8 @@ STEPS: Final = (
     "segment-read", "partials-combined", "partitions-merged", "result-planned", "ranges-written",
     "publish-renamed",
 )  # fmt: skip
+#: What a client of AMQP says when it has greeted the broker: class 20, method 10.
+CHANNEL_OPEN: Final = b"\x00\x14\x00\x0a"
 
 
 @pytest.fixture
@@ -59,6 +62,13 @@ async def until_waiting(http: aiohttp.ClientSession, server: Server, for_what: s
             await asyncio.sleep(0.05)
 
 
+async def until_ready(http: aiohttp.ClientSession, server: Server) -> None:
+    """Return when the broker takes calls, and a worker is there."""
+    async with asyncio.timeout(LONG):
+        while "waiting" in (await ready(http, server))[1]:
+            await asyncio.sleep(0.05)
+
+
 async def until_queued(broker: RabbitMQ, calls: int) -> None:
     """Return when so many calls wait for a worker."""
     with kombu.Connection(broker.url) as connection:
@@ -78,15 +88,11 @@ def no_memory(broker: RabbitMQ) -> Iterator[None]:
         broker.control("set_vm_memory_high_watermark", "0.4")
 
 
-async def parked_calls(broker: RabbitMQ) -> int:
-    """Calls that are parked for people to look at, once there is one."""
+def parked_calls(broker: RabbitMQ) -> int:
+    """Calls that are parked for people to look at."""
     with kombu.Connection(broker.url) as connection:
-        async with asyncio.timeout(LONG):
-            while True:
-                queue = connection.default_channel.queue_declare("plays.parked", passive=True)
-                if queue.message_count:
-                    return int(queue.message_count)
-                await asyncio.sleep(0.05)
+        queue = connection.default_channel.queue_declare("plays.parked", passive=True)
+        return int(queue.message_count)
 
 
 # Workers
@@ -135,7 +141,7 @@ async def test_a_file_that_kills_its_worker_every_time_fails_alone(
     bad = await upload(http, server, EXAMPLE)
     answer = await result(http, server, bad)
     assert b"its worker died (killed, or out of memory), 3 times in a row" in answer
-    assert await parked_calls(broker) == 1
+    await eventually(lambda: parked_calls(broker) == 1)
     good = await upload(http, server, EXAMPLE)
     assert await result(http, server, good) == EXAMPLE_RESULT
 
@@ -187,6 +193,37 @@ async def test_a_worker_that_cannot_answer_is_not_waited_for(
         assert b"FAILURE" in await result(http, server, task_id)
     finally:
         broker.control(*rights, ".*", ".*")
+    task_id = await upload(http, server, EXAMPLE)
+    assert await result(http, server, task_id) == EXAMPLE_RESULT
+
+
+async def test_an_answer_that_does_not_reach_the_broker_is_no_failure_of_its_call(
+    server: Server, start_worker: StartWorker, broker: RabbitMQ, http: aiohttp.ClientSession
+) -> None:
+    """As if the broker were killed, came back, and was killed again before it took the answer.
+
+    Then the answer is given up, and the next thing that the process says is taken.
+    """
+    async with Proxy(broker.port) as proxy:
+        start_worker(url=f"amqp://guest:guest@127.0.0.1:{proxy.port}//", workers=1)
+        await until_ready(http, server)
+        proxy.next_up.extend([Trouble(Event.RESET, at=CHANNEL_OPEN)] * 2)
+        task_id = await upload(http, server, EXAMPLE)
+        assert await result(http, server, task_id) == EXAMPLE_RESULT
+        assert not proxy.next_up
+    assert "its worker" not in "".join(server.log)
+
+
+async def test_a_worker_with_a_fault_fails_a_task_and_is_not_asked_for_ever(
+    server: Server, start_worker: StartWorker, broker: RabbitMQ, http: aiohttp.ClientSession
+) -> None:
+    worker = start_worker(program="tests.cluster.faulty_worker", workers=1)
+    task_id = await upload(http, server, EXAMPLE)
+    assert b"its worker failed (KeyError), 3 times in a row" in await result(http, server, task_id)
+    assert worker.terminate() == 0
+    await until_queued(broker, 0)
+    assert not parked_calls(broker)
+    start_worker()
     task_id = await upload(http, server, EXAMPLE)
     assert await result(http, server, task_id) == EXAMPLE_RESULT
 
@@ -297,9 +334,7 @@ async def test_nothing_waits_for_a_broker_any_more_once_the_task_is_cancelled(
         await until_waiting(http, server, "the broker takes no calls (")
         async with http.delete(f"{server.url}/tasks/{taken}") as answer:
             assert answer.status == 200
-        async with asyncio.timeout(LONG):
-            while "waiting" in (await ready(http, server))[1]:
-                await asyncio.sleep(0.05)
+        await until_ready(http, server)
 
 
 async def test_a_task_that_is_cancelled_leaves_nothing(

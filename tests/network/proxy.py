@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections import deque
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,10 +32,15 @@ class Event(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What happens in one direction once ``after`` bytes have passed, and how they pass."""
+    """What happens in one direction once ``after`` bytes have passed, and how they pass.
+
+    Or, where it has ``at``, when these bytes come. They must come in one piece, as in a protocol of
+    small messages.
+    """
 
     event: Event = Event.NOTHING
     after: int = 0
+    at: bytes = b""
     piece: int = _READ_SIZE  #: bytes that pass at once
     pause: float = 0.0  #: seconds after each piece
 
@@ -46,12 +52,13 @@ class Proxy:
     """Listens on a free port while the ``async with`` block runs.
 
     ``up`` is the direction to the server, ``down`` that to the client; both can be changed for the
-    connections to come.
+    connections to come. ``next_up`` is for these, one after the other, before ``up``.
     """
 
     def __init__(self, port: int, up: Trouble = NO_TROUBLE, down: Trouble = NO_TROUBLE) -> None:
         self.up = up
         self.down = down
+        self.next_up: deque[Trouble] = deque()
         self.port = 0
         self._target = port
         self._server: asyncio.Server | None = None
@@ -80,7 +87,8 @@ class Proxy:
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = asyncio.create_task(self._connect(reader, writer, self.up, self.down))
+        up = self.next_up.popleft() if self.next_up else self.up
+        connection = asyncio.create_task(self._connect(reader, writer, up, self.down))
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
         connection.add_done_callback(lambda _: writer.close())  # even if it never began
@@ -141,12 +149,14 @@ async def _pass(
 ) -> Event:
     """Pass bytes on until the sender ends or the trouble begins: what happened."""
     passed = 0
-    while trouble.event is Event.NOTHING or passed < trouble.after:
-        most = _READ_SIZE if trouble.event is Event.NOTHING else trouble.after - passed
-        data = await reader.read(min(_READ_SIZE, most))
+    passes = trouble.event is Event.NOTHING or bool(trouble.at)
+    while passes or passed < trouble.after:
+        data = await reader.read(_READ_SIZE if passes else min(_READ_SIZE, trouble.after - passed))
         if not data:
             writer.write_eof()
             return Event.NOTHING
+        if trouble.at and trouble.at in data:
+            break
         for start in range(0, len(data), trouble.piece):
             writer.write(data[start : start + trouble.piece])
             await writer.drain()
