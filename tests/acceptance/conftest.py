@@ -132,10 +132,12 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-def command(name: str, *arguments: object, **flags: object) -> list[str]:
-    """The words of a command line of this program."""
+def command(
+    name: str, *arguments: object, program: object = "plays_service", **flags: object
+) -> list[str]:
+    """The words of a command line of this program, or of a module that makes something of it."""
     words = [f"--{flag.replace('_', '-')}={value}" for flag, value in flags.items()]
-    return [sys.executable, "-m", "plays_service", name, *words, *map(str, arguments)]
+    return [sys.executable, "-m", str(program), name, *words, *map(str, arguments)]
 
 
 def clean_environment(**variables: str) -> dict[str, str]:

@@ -37,14 +37,8 @@ def start_worker(broker: RabbitMQ, tmp_path: Path) -> Iterator[StartWorker]:
     """Starts workers; what still runs at the end is killed."""
     workers: list[Worker] = []
 
-    def start(
-        kill_at: str = "",
-        *,
-        url: str = broker.url,
-        program: str = "plays_service",
-        **flags: object,
-    ) -> Worker:
-        workers.append(Worker(tmp_path / "data", url, kill_at=kill_at, program=program, **flags))
+    def start(kill_at: str = "", *, url: str = broker.url, **flags: object) -> Worker:
+        workers.append(Worker(tmp_path / "data", url, kill_at=kill_at, **flags))
         return workers[-1]
 
     yield start

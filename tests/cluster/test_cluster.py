@@ -36,6 +36,8 @@ STEPS: Final = (
     "segment-read", "partials-combined", "partitions-merged", "result-planned", "ranges-written",
     "publish-renamed",
 )  # fmt: skip
+#: A service that takes the broker for dead sooner.
+IMPATIENT: Final = "tests.cluster.impatient_service"
 #: What a client of AMQP says when it has greeted the broker: class 20, method 10.
 CHANNEL_OPEN: Final = b"\x00\x14\x00\x0a"
 
@@ -301,7 +303,7 @@ async def test_a_queue_that_does_not_come_back_is_made_anew(
     broker: RabbitMQ,
     http: aiohttp.ClientSession,
 ) -> None:
-    one, other = await start_replica(), await start_replica()
+    one, other = [await start_replica(program=IMPATIENT) for _ in range(2)]
     await until_waiting(http, one, "no worker is there")
     waiting = await upload(http, other, EXAMPLE)
     await until_queued(broker, 1)
@@ -311,7 +313,7 @@ async def test_a_queue_that_does_not_come_back_is_made_anew(
     start_worker()
     assert await result(http, one, taken) == EXAMPLE_RESULT
     assert await result(http, other, waiting) == EXAMPLE_RESULT  # though it sent nothing meanwhile
-    assert (await ready(http, one))[1] == {"status": "ready"}
+    await until_ready(http, one)
 
 
 async def test_a_broker_without_memory_says_so_and_costs_only_time(
@@ -326,8 +328,12 @@ async def test_a_broker_without_memory_says_so_and_costs_only_time(
 
 
 async def test_nothing_waits_for_a_broker_any_more_once_the_task_is_cancelled(
-    server: Server, start_worker: StartWorker, broker: RabbitMQ, http: aiohttp.ClientSession
+    start_replica: StartReplica,
+    start_worker: StartWorker,
+    broker: RabbitMQ,
+    http: aiohttp.ClientSession,
 ) -> None:
+    server = await start_replica(program=IMPATIENT)
     start_worker().await_ready()
     with no_memory(broker):
         taken = await upload(http, server, LONG_FILE)

@@ -8,7 +8,6 @@ import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 import kombu
 
@@ -18,28 +17,18 @@ from tests.waiting import LONG
 
 __all__ = ["Worker"]
 
-_ROOT: Final = Path(__file__).parents[2]
-
 
 class Worker:
-    """A running ``plays-service worker``, or what is started like that."""
+    """A running ``plays-service worker``."""
 
     def __init__(
-        self,
-        data_dir: Path,
-        broker_url: str,
-        *,
-        kill_at: str = "",
-        program: str = "plays_service",
-        **flags: object,
+        self, data_dir: Path, broker_url: str, *, kill_at: str = "", **flags: object
     ) -> None:
         (data_dir / "tasks").mkdir(parents=True, exist_ok=True)
         self._broker_url = broker_url
         flags = {"workers": 2, "worker_memory": "64MiB", "log_level": "warning"} | flags
-        words = command("worker", data_dir=data_dir, broker_url=broker_url, **flags)
         self._process = subprocess.Popen(
-            [program if word == "plays_service" else word for word in words],
-            cwd=_ROOT,
+            command("worker", data_dir=data_dir, broker_url=broker_url, **flags),
             env=clean_environment(PLAYS_TEST_KILL_AT=kill_at),
             start_new_session=True,
         )
