@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 _QUOTING_LOGS: Final = ("celery.app.trace", "celery.worker.strategy")
 
 #: What ends a call with its process.
-_LOST: Final = (WorkerLostError, Terminated, TimeLimitExceeded, SystemExit, KeyboardInterrupt)
+_LOST: Final = (WorkerLostError, Terminated, SystemExit, KeyboardInterrupt)
 
 _settings: Final = Settings.load(os.environ)
 app: Final = make_celery(_settings)
@@ -67,13 +67,12 @@ class _Request(Request):  # type: ignore[misc]  # Celery has no types
         """Answer, or give back, what a process could not: Celery would acknowledge it."""
         error = exc_info.exception
         error = getattr(error, "exc", error)  # which Celery may have wrapped, with its traceback
-        if isinstance(error, SpentProcess):
-            self.task.backend.mark_as_failure(self.id, error, request=self._context)
-            self.acknowledge()
+        if isinstance(error, (SpentProcess, TimeLimitExceeded)):
+            self._answer(error)
+        elif isinstance(error, Reject) and error.requeue:
+            self._give_back(error)
         elif isinstance(error, Reject):
-            if error.requeue:
-                _log.error("a call is given back, its answer was not taken: %s", error.reason)
-            self.reject(requeue=error.requeue)  # else the broker parks it, and tells the service
+            self.reject(requeue=False)  # the broker parks it, and by that tells the service
         elif isinstance(error, _LOST):
             super().on_failure(exc_info, *args, return_ok=return_ok, **kwargs)
         elif return_ok:  # a fault of ours, which the process has told
@@ -81,6 +80,18 @@ class _Request(Request):  # type: ignore[misc]  # Celery has no types
         else:
             _log.error("a call is given back, its process failed", exc_info=error)
             self.reject(requeue=True)
+
+    def _answer(self, error: BaseException) -> None:
+        try:
+            self.task.backend.mark_as_failure(self.id, error, request=self._context)
+        except Reject as refused:
+            self._give_back(refused)
+        else:
+            self.acknowledge()
+
+    def _give_back(self, refused: Reject) -> None:
+        _log.error("a call is given back, its answer was not taken: %s", refused.reason)
+        self.reject(requeue=True)
 
 
 class _Process:

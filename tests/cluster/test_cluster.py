@@ -90,6 +90,26 @@ def no_memory(broker: RabbitMQ) -> Iterator[None]:
         broker.control("set_vm_memory_high_watermark", "0.4")
 
 
+@contextmanager
+def no_answers(broker: RabbitMQ) -> Iterator[None]:
+    """The broker refuses those of workers meanwhile: they go to the exchange without a name."""
+    rights = ("set_permissions", "guest", ".*")
+    broker.control(*rights, r"^plays\..*", ".*")
+    try:
+        yield
+    finally:
+        broker.control(*rights, ".*", ".*")
+
+
+async def upload_endless(http: aiohttp.ClientSession, server: Server) -> str:
+    """Upload a file that no worker reads to its end, while there is none yet: its task."""
+    task_id = await upload(http, server, EXAMPLE)
+    path = server.data_dir / "tasks" / task_id / "input.csv"
+    path.unlink()
+    os.mkfifo(path)  # which nobody writes to
+    return task_id
+
+
 def parked_calls(broker: RabbitMQ) -> int:
     """Calls that are parked for people to look at."""
     with kombu.Connection(broker.url) as connection:
@@ -152,10 +172,7 @@ async def test_a_call_that_takes_too_long_is_ended(
     start_replica: StartReplica, start_worker: StartWorker, http: aiohttp.ClientSession
 ) -> None:
     server = await start_replica(max_tries=2)
-    task_id = await upload(http, server, EXAMPLE)
-    path = server.data_dir / "tasks" / task_id / "input.csv"
-    path.unlink()
-    os.mkfifo(path)  # which nobody writes to
+    task_id = await upload_endless(http, server)
     start_worker(segment_timeout="1s", workers=1)
     answer = await result(http, server, task_id)
     assert b"its worker took longer than PLAYS_SEGMENT_TIMEOUT, 2 times in a row" in answer
@@ -187,16 +204,25 @@ async def test_a_process_that_has_little_memory_left_is_replaced(
 async def test_a_worker_that_cannot_answer_is_not_waited_for(
     server: Server, start_worker: StartWorker, broker: RabbitMQ, http: aiohttp.ClientSession
 ) -> None:
-    rights = ("set_permissions", "guest", ".*")
-    broker.control(*rights, r"^plays\..*", ".*")  # answers go to the exchange without a name
-    try:
+    with no_answers(broker):
         start_worker(workers=1)
         task_id = await upload(http, server, EXAMPLE)
         assert b"FAILURE" in await result(http, server, task_id)
-    finally:
-        broker.control(*rights, ".*", ".*")
     task_id = await upload(http, server, EXAMPLE)
     assert await result(http, server, task_id) == EXAMPLE_RESULT
+
+
+async def test_a_worker_that_cannot_tell_of_a_call_that_took_too_long_is_not_waited_for(
+    start_replica: StartReplica,
+    start_worker: StartWorker,
+    broker: RabbitMQ,
+    http: aiohttp.ClientSession,
+) -> None:
+    server = await start_replica(max_tries=1)
+    task_id = await upload_endless(http, server)
+    with no_answers(broker):
+        start_worker(segment_timeout="1s", workers=1)
+        assert b"FAILURE" in await result(http, server, task_id)
 
 
 async def test_an_answer_that_does_not_reach_the_broker_is_no_failure_of_its_call(
