@@ -55,10 +55,19 @@ class Sharing:
         if task is not None and not task.has_ended:
             await self._refresh(task)  # another replica may have told the client more
         if task is None or task.has_ended:  # which another may have removed since
-            task = await asyncio.to_thread(self._read, task_id)
-            if task is not None:
-                self._seen[task_id] = task
+            task = await self._find_on_disk(task_id)
         return task
+
+    async def _find_on_disk(self, task_id: UUID) -> Task | None:
+        read = await asyncio.to_thread(self._read, task_id)
+        if read is None:
+            return None
+        seen = self._seen.get(task_id)
+        if seen is None or seen.has_ended:
+            self._seen[task_id] = read
+            return read
+        await self._refresh(seen)  # who has asked meanwhile waits for this one, and is told by it
+        return seen
 
     async def cancel(self, task: Task) -> bool:
         """Have its replica cancel a task; False where it has ended otherwise.

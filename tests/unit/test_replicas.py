@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from plays_service.tasks import Task, TaskStore
 from plays_service.tasks.replicas import Replicas
+from plays_service.tasks.sharing import Sharing
 
 
 @pytest.fixture
@@ -120,3 +124,17 @@ def test_a_state_that_is_none_is_no_task(tmp_path: Path, store: TaskStore) -> No
     store.begin(task)
     (tmp_path / "tasks" / str(task.id) / "task.json").write_text('{"id": 1}')
     assert store.read(task.id) is None
+
+
+async def test_all_who_ask_at_once_for_anothers_task_wait_for_the_same(store: TaskStore) -> None:
+    """The others would not be told when it ends: only what was found last is looked at again."""
+    task = Task(filename="plays.csv", bytes=0)
+    store.begin(task).touch()
+    store.accept(task)
+    assert store.replicas is not None
+    runner: Any = SimpleNamespace(store=store)
+    sharing = Sharing(runner, store.replicas)
+    found = await asyncio.gather(*(sharing.find(task.id) for _ in range(8)))
+    assert len({id(one) for one in found}) == 1
+    store.remove(task)
+    assert await sharing.find(task.id) is None
