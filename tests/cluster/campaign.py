@@ -57,6 +57,7 @@ class Campaign:
             await self._kill_while_clients_work(kills, broker_kills)
             await self._check()
         except (AssertionError, TimeoutError) as error:
+            error.add_note(f"left in the data folder: {self._left()}")
             error.add_note("".join(line for one in self._replicas for line in one.log[-2000:]))
             error.add_note("".join(self._log[-2000:]))
             raise
