@@ -21,6 +21,7 @@ class Trash:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._resisting: dict[Path, Callable[[Path], None]] = {}  # and what is to be tried again
+        self._seen: set[Path] = set()
 
     @property
     def resisting(self) -> int:
@@ -35,6 +36,16 @@ class Trash:
         """Delete what an earlier process removed, but did not come to delete. Raises `OSError`."""
         for leftover in self._folder.iterdir():
             self.delete(leftover)
+
+    def clear_abandoned(self) -> None:
+        """Delete what was there when this was called before: who removed it is dead, or as slow.
+
+        Then two delete it at once, which does no harm. Raises `OSError`.
+        """
+        there = set(self._folder.iterdir())
+        for leftover in there & self._seen:
+            self.delete(leftover)
+        self._seen = there
 
     def delete(self, path: Path) -> None:
         """Delete a file or a folder; what resists is tried again, and at the next start."""

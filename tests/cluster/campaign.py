@@ -31,7 +31,7 @@ _WORKERS: Final = 2
 #: Seconds.
 _BETWEEN_KILLS: Final = (0.1, 1.0)
 _AGAIN: Final = 0.1
-_LONG: Final = 120.0
+_LONG: Final = 180.0
 
 
 class Campaign:

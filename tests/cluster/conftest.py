@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import kombu
 import pytest
 
 from benchmarks.service.rabbitmq import RabbitMQ
-from tests.acceptance.conftest import Server, StartServer, http, start_server
+from tests.acceptance.conftest import NO_VARIABLES, Server, StartServer, http, start_server
 from tests.acceptance.long_file import SMALL_SEGMENTS
 from tests.cluster.fixtures import SharedWorker
 from tests.cluster.workers import Worker
@@ -25,9 +25,9 @@ StartReplica = Callable[..., Awaitable[Server]]
 def start_replica(start_server: StartServer, broker: RabbitMQ) -> StartReplica:
     """Starts services for workers elsewhere, all on one data folder."""
 
-    async def start(**flags: object) -> Server:
+    async def start(environment: Mapping[str, str] = NO_VARIABLES, /, **flags: object) -> Server:
         flags = {"segment_size": SMALL_SEGMENTS, "disk_margin": 0} | flags
-        return await start_server(executor="celery", broker_url=broker.url, **flags)
+        return await start_server(environment, executor="celery", broker_url=broker.url, **flags)
 
     return start
 

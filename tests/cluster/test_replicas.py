@@ -167,6 +167,23 @@ async def test_a_task_that_nobody_has_is_found(
     await is_clean(second.data_dir)
 
 
+async def test_what_a_dead_one_removed_is_deleted(
+    start_replica: StartReplica, start_worker: StartWorker, http: aiohttp.ClientSession
+) -> None:
+    living = await start_replica(result_ttl="10s")  # and looks at all that is there each second
+    mark = living.data_dir / "mark"
+    dying = await start_replica({"PLAYS_TEST_KILL_AT": f"remove-renamed,1,self,{mark}"})
+    start_worker()
+    task_id = await upload(http, dying, EXAMPLE)
+    assert await result(http, dying, task_id) == EXAMPLE_RESULT
+    with pytest.raises(aiohttp.ClientError):
+        await delete(http, dying, task_id)
+    assert list((living.data_dir / "trash").iterdir())
+    mark.unlink()
+    await is_clean(living.data_dir)
+    assert await status(http, living, task_id) == 404
+
+
 async def test_one_with_processes_of_its_own_keeps_to_itself(start_replica: StartReplica) -> None:
     replica = await start_replica()
     code, _, text = await run(*command("serve", port=0, data_dir=replica.data_dir))
