@@ -248,6 +248,7 @@ async def test_a_worker_with_a_fault_fails_a_task_and_is_not_asked_for_ever(
     worker = start_worker(program="tests.cluster.faulty_worker", workers=1)
     task_id = await upload(http, server, EXAMPLE)
     assert b"its worker failed (KeyError), 3 times in a row" in await result(http, server, task_id)
+    await asyncio.sleep(2)  # the last call is acknowledged after its answer
     assert worker.terminate() == 0
     await until_queued(broker, 0)
     assert not parked_calls(broker)

@@ -423,6 +423,7 @@ UNUSUAL = (
 )  # fmt: skip
 
 
+@pytest.mark.skipif(TINY, reason="needs batches of many rows")
 @pytest.mark.parametrize(
     "usual",
     [b"Song %d,2021-01-%02d,%d", b'"Song %d","2021-01-%02d",%d', b'"Song %d","2021-01-%02d","%d"'],
