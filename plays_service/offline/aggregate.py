@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from plays_service.aggregation import Summary, use_engine
 from plays_service.offline.inputs import InputReader, is_plain, name_of
 from plays_service.offline.outcome import Outcome
+from plays_service.offline.signals import woken_by_signals
 from plays_service.offline.target import Target
 from plays_service.settings import Settings
 from plays_service.tasks import FairQueue, Growth, JointPipeline, Pipeline, Work, WorkerPool
@@ -79,9 +80,14 @@ def _with_workers(
 ) -> _Found:
     engine = use_engine(settings.engine)
     if here:
-        return asyncio.run(run(_call_here))  # before a worker has started, it is done
+        return asyncio.run(_to_its_end(run(_call_here)))  # before a worker has started, it is done
     make = WorkerPool.forked if sys.platform == "linux" else WorkerPool
-    return asyncio.run(_run_in(make(settings.workers, engine), run))
+    return asyncio.run(_to_its_end(_run_in(make(settings.workers, engine), run)))
+
+
+async def _to_its_end(work: Coroutine[Any, Any, _Found]) -> _Found:
+    with woken_by_signals(asyncio.get_running_loop()):
+        return await work
 
 
 async def _run_in(pool: WorkerPool, run: Callable[[Call], Awaitable[_Found]]) -> _Found:

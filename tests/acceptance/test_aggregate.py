@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gzip
 import json
 import os
@@ -326,6 +327,16 @@ def test_a_bad_record_ends_an_input_that_has_no_end(files: Path) -> None:
     assert done.returncode == 1
     assert 'line 2: Number of Plays: "x"' in done.stderr
     assert sorted(path.name for path in files.iterdir()) == ["bad", "in.csv"]
+
+
+def test_a_signal_that_comes_to_another_thread_ends_the_waiting(files: Path) -> None:
+    """As one does that comes just before the main thread begins to wait."""
+    with waiting_for_input("-o", files / "out") as process:
+        until_runs_work_in(files)
+        threads = (int(path.name) for path in Path(f"/proc/{process.pid}/task").iterdir())
+        other = next(one for one in threads if one != process.pid)
+        assert ctypes.CDLL(None).tgkill(process.pid, other, signal.SIGTERM) == 0
+        assert process.wait(LONG) == 143
 
 
 @pytest.mark.parametrize(
