@@ -394,10 +394,12 @@ class TaskRunner:
                 return
 
     async def _sweep(self) -> None:
-        """Remove what has expired, again and again."""
+        """Remove what has expired, and delete what dead replicas have removed, again and again."""
         ttl = self._settings.result_ttl
         while True:
             try:
+                if self._sharing is not None:
+                    await asyncio.to_thread(self.store.trash.clear_abandoned)
                 expired = await self._expired(ttl)
             except OSError as error:
                 _log.error("cannot look for expired tasks, will try again: %s", error)

@@ -85,10 +85,8 @@ class Sharing:
     async def expired(self, ttl: float) -> list[Task]:
         """Tasks, of whichever replica, that ended longer ago than ``ttl`` (seconds).
 
-        What all ended tasks take of the disk is counted anew by the way, and what dead replicas
-        have removed without coming to delete it is deleted.
+        What all ended tasks take of the disk is counted anew by the way.
         """
-        await asyncio.to_thread(self._runner.store.trash.clear_abandoned)
         found = await asyncio.to_thread(lambda: list(self._runner.store.survey()))
         self._count({task_id: size for task_id, _, size in found})
         late = [task_id for task_id, written, _ in found if written + ttl < time.time()]

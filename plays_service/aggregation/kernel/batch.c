@@ -85,7 +85,7 @@ pk_batch_add(pk_batch *batch, pk_fields *fields, uint64_t first, bool *valid)
         PK_ASSERT(*valid);
     }
     pk_row *row = &batch->rows[batch->count];
-    *valid = pk_read_row(fields, first, row) && pk_date_of_code(pk_identity_date(row->identity)) != 0;
+    *valid = pk_read_row(fields, first, row) && pk_row_date(row) != 0;
     if (!*valid) {
         return PK_OK;
     }

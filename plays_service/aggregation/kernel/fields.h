@@ -47,4 +47,11 @@ pk_read_row(const pk_fields *fields, uint64_t first, pk_row *row)
     return valid;
 }
 
+/* The date of such a row as YYYYMMDD; 0: it is no day. */
+static inline uint32_t
+pk_row_date(const pk_row *row)
+{
+    return pk_date_of_code(pk_identity_date(row->identity));
+}
+
 #endif

@@ -96,12 +96,12 @@ lines_of(const pk_scan *scan, const pk_indexed *indexed, size_t from, size_t to,
 static bool
 prove_utf8(pk_scan *scan, const pk_indexed *indexed, size_t from)
 {
-    if (scan->utf8 == PK_UNKNOWN && indexed->count > 0) {
+    if (scan->utf8 == PK_UNPROVED && indexed->count > 0) {
         const uint8_t *text = scan->buffer.bytes + from;
         bool good = pk_index->is_utf8(text, scan->index[indexed->count - 1] - from);
-        scan->utf8 = good ? PK_GOOD : PK_BAD;
+        scan->utf8 = good ? PK_PROVED : PK_DISPROVED;
     }
-    return scan->utf8 == PK_GOOD;
+    return scan->utf8 == PK_PROVED;
 }
 
 /* Sends the rows that pk_read_whole has left in the batch, as far as they prove good. */
@@ -109,9 +109,9 @@ static pk_status
 send_whole(pk_scan *scan, const pk_indexed *indexed, size_t count, size_t *taken)
 {
     pk_batch *batch = &scan->batch;
-    const bool utf8 = scan->utf8 == PK_GOOD;
+    const bool utf8 = scan->utf8 == PK_PROVED;
     pk_status status = batch->sink(batch->context, batch->rows, count, utf8, taken);
-    if (status == PK_DOUBTED && scan->utf8 == PK_UNKNOWN) {
+    if (status == PK_DOUBTED && scan->utf8 == PK_UNPROVED) {
         pk_row *rest = batch->rows + *taken;
         if (prove_utf8(scan, indexed, (size_t)(rest->first - scan->base - scan->buffer.base))) {
             size_t more = 0;
@@ -166,7 +166,7 @@ take_indexed(pk_scan *scan, const pk_indexed *indexed, size_t limit, bool struct
     const uint64_t moves = buffer->moves;
     size_t slot = 0;
     while (buffer->position < limit) {
-        if (structure && PK_LIKELY(scan->utf8 != PK_BAD)) {
+        if (structure && PK_LIKELY(scan->utf8 != PK_DISPROVED)) {
             pk_status status = take_whole(scan, indexed, &slot, limit);
             if (status != PK_OK || buffer->position >= limit) {
                 return status;
@@ -191,7 +191,7 @@ take_indexed(pk_scan *scan, const pk_indexed *indexed, size_t limit, bool struct
             break;
         }
         bool valid = kind == WHOLE;
-        if (PK_UNLIKELY(scan->utf8 != PK_GOOD) && valid) {
+        if (PK_UNLIKELY(scan->utf8 != PK_PROVED) && valid) {
             valid = pk_is_utf8(bytes + from, record.next - from);
         }
         pk_status status = PK_OK;
@@ -229,7 +229,7 @@ index_with(pk_scan *scan, pk_index_function *function, size_t end)
     const pk_dialect *dialect = &scan->dialect;
     pk_indexed indexed =
         function(bytes, from, end, dialect->delimiter, dialect->line_end, scan->index);
-    scan->utf8 = PK_UNKNOWN; /* nobody has asked yet */
+    scan->utf8 = PK_UNPROVED; /* nobody has asked yet */
     return indexed;
 }
 

@@ -26,7 +26,7 @@ typedef struct {
 } pk_bad;
 
 /* Whether text is UTF-8. */
-typedef enum { PK_UNKNOWN, PK_GOOD, PK_BAD } pk_proof;
+typedef enum { PK_UNPROVED, PK_PROVED, PK_DISPROVED } pk_proof;
 
 typedef struct {
     pk_buffer buffer;

@@ -170,7 +170,7 @@ scatter_rows(fold *one, pk_row *rows, size_t count, size_t *taken)
     for (size_t i = 0; i < count; i++) {
         pk_row *row = &rows[i];
         uint32_t length = pk_identity_length(row->identity);
-        uint32_t date = pk_date_of_code(pk_identity_date(row->identity));
+        uint32_t date = pk_row_date(row);
         row->hash = pk_key_hash(&one->hasher, row->song, length, date);
         *taken = i;
         if (PK_UNLIKELY(date == 0)) {
@@ -201,7 +201,7 @@ admit(const void *context, const pk_row *row)
 {
     const bool *utf8 = context;
     return (*utf8 || pk_is_utf8(row->song, pk_identity_length(row->identity))) &&
-           pk_date_of_code(pk_identity_date(row->identity)) != 0;
+           pk_row_date(row) != 0;
 }
 
 static pk_status

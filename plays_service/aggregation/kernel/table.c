@@ -189,6 +189,17 @@ append(pk_table *table, const pk_row *row, pk_int128 total)
     return PK_OK;
 }
 
+/* Totals wrap like unsigned numbers where they could leave 128 bits: rows that lie in files of 64
+ * bits cannot make them, so only a damaged partial can. */
+static inline void
+add(pk_entry *entry, uint64_t first, pk_int128 total)
+{
+    entry->total = (pk_int128)((pk_uint128)entry->total + (pk_uint128)total);
+    if (PK_UNLIKELY(first < entry->first)) {
+        entry->first = first;
+    }
+}
+
 /* The group of the row's key, or NULL: `*free` is the slot for it. */
 static inline __attribute__((always_inline)) pk_entry *
 find(const pk_table *table, const pk_row *row, pk_slot **free)
@@ -246,12 +257,7 @@ fold_known(const pk_table *table, const pk_row *row, pk_slot **free)
     if (PK_UNLIKELY(entry == NULL)) {
         return false;
     }
-    /* totals wrap like unsigned numbers where they could leave 128 bits: rows that lie in files of 64
-     * bits cannot make them, so only a damaged partial can */
-    entry->total = (pk_int128)((pk_uint128)entry->total + (pk_uint128)row->plays);
-    if (PK_UNLIKELY(row->first < entry->first)) {
-        entry->first = row->first;
-    }
+    add(entry, row->first, row->plays);
     return true;
 }
 
@@ -317,9 +323,6 @@ pk_table_fold_wide(pk_table *table, const pk_row *row, pk_int128 total)
     if (entry == NULL) {
         return enter(table, row, total, free);
     }
-    entry->total = (pk_int128)((pk_uint128)entry->total + (pk_uint128)total);
-    if (row->first < entry->first) {
-        entry->first = row->first;
-    }
+    add(entry, row->first, total);
     return PK_OK;
 }
