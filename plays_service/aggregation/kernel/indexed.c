@@ -230,6 +230,7 @@ index_with(pk_scan *scan, pk_index_function *function, size_t end)
     pk_indexed indexed =
         function(bytes, from, end, dialect->delimiter, dialect->line_end, scan->index);
     scan->utf8 = PK_UNPROVED; /* nobody has asked yet */
+    scan->often_quoted = false;
     return indexed;
 }
 

@@ -38,6 +38,7 @@ typedef struct {
     uint32_t *index;
     size_t index_size;
     pk_proof utf8; /* all of what is indexed, as far as its last position */
+    bool often_quoted; /* the songs of what is indexed: see whole.c */
     size_t odd_stretch;   /* bytes; see indexed.c */
     uint64_t memo_offset; /* see close_quote in records.c */
     uint64_t memo_line;

@@ -165,6 +165,13 @@ is_song(const pk_entry *entry, const uint8_t *song, uint32_t length)
            memcmp(entry->song.longer.whole, song, length) == 0;
 }
 
+static inline __attribute__((always_inline)) bool
+is_of(const pk_entry *entry, const pk_row *row)
+{
+    return entry->identity == row->identity &&
+           is_song(entry, row->song, pk_identity_length(row->identity));
+}
+
 static pk_status
 append(pk_table *table, const pk_row *row, pk_int128 total)
 {
@@ -207,7 +214,7 @@ find(const pk_table *table, const pk_row *row, pk_slot **free)
     pk_slot *const slots = table->slots;
     pk_entry *const entries = table->entries;
     const size_t mask = table->slot_count - 1;
-    const uint32_t tag = (uint32_t)row->hash, length = pk_identity_length(row->identity);
+    const uint32_t tag = (uint32_t)row->hash;
     for (size_t at = tag & mask;; at = (at + 1) & mask) {
         pk_slot *slot = &slots[at];
         if (PK_UNLIKELY(slot->entry == 0)) {
@@ -216,7 +223,7 @@ find(const pk_table *table, const pk_row *row, pk_slot **free)
         }
         if (PK_LIKELY(slot->tag == tag)) {
             pk_entry *entry = &entries[slot->entry - 1];
-            if (PK_LIKELY(entry->identity == row->identity && is_song(entry, row->song, length))) {
+            if (PK_LIKELY(is_of(entry, row))) {
                 return entry;
             }
         }
@@ -234,78 +241,130 @@ enter(pk_table *table, const pk_row *row, pk_int128 total, pk_slot *slot)
     return status;
 }
 
-/* Asks for what a row to come will need: its slot, and sooner or later the entry that it tells of.
- * Always inlined: GCC takes a function that only does this for one without effect, and drops it. */
-static inline __attribute__((always_inline)) void
-ask_for_slot(const pk_table *table, const pk_row *row)
+/* Who says whether a row whose key is new may become a group. */
+typedef struct {
+    pk_admit *admit; /* NULL: all may */
+    const void *context;
+} doorman;
+
+/* Makes a group of a row whose key is new, if it may be one. */
+static pk_status
+admit_row(pk_table *table, const pk_row *row, pk_slot *slot, doorman door)
 {
-    __builtin_prefetch(&table->slots[(uint32_t)row->hash & (table->slot_count - 1)]);
+    bool admitted = door.admit == NULL || door.admit(door.context, row);
+    return admitted ? enter(table, row, row->plays, slot) : PK_DOUBTED;
 }
 
-static inline __attribute__((always_inline)) void
-ask_for_entry(const pk_table *table, const pk_row *row)
+/* Folds in a row, whose key may be new. */
+static __attribute__((noinline)) pk_status
+fold_row(pk_table *table, const pk_row *row, doorman door)
 {
-    /* of a free slot the entry before the first: an address, but nothing is read */
-    pk_slot slot = table->slots[(uint32_t)row->hash & (table->slot_count - 1)];
-    __builtin_prefetch(table->entries + slot.entry - 1, 1);
-}
-
-static inline __attribute__((always_inline)) bool
-fold_known(const pk_table *table, const pk_row *row, pk_slot **free)
-{
-    pk_entry *entry = find(table, row, free);
-    if (PK_UNLIKELY(entry == NULL)) {
-        return false;
+    pk_slot *free = NULL;
+    pk_entry *entry = find(table, row, &free);
+    if (entry == NULL) {
+        return admit_row(table, row, free, door);
     }
     add(entry, row->first, row->plays);
-    return true;
+    return PK_OK;
 }
 
-/* Folds in rows up to one whose key is new, or all: returns where. `ahead`: the table is large. */
-static inline __attribute__((always_inline)) const pk_row *
-fold_run(const pk_table *whole, const pk_row *row, const pk_row *end, bool ahead, pk_slot **free)
+/* Folds in rows, as far as they are admitted: `*folded`. */
+static pk_status
+fold_small(pk_table *table, const pk_row *rows, size_t count, doorman door, size_t *folded)
 {
-    const pk_table table = *whole; /* which nothing that is written here is part of */
-    for (; ahead && row + 2 * AHEAD < end; row++) {
-        ask_for_slot(&table, row + 2 * AHEAD);
-        ask_for_entry(&table, row + AHEAD);
-        if (!fold_known(&table, row, free)) {
-            return row;
+    const pk_table known = *table; /* which nothing that is written here is part of */
+    for (size_t i = 0; i < count; i++) {
+        pk_slot *free = NULL;
+        pk_entry *entry = find(&known, &rows[i], &free);
+        if (PK_LIKELY(entry != NULL)) {
+            add(entry, rows[i].first, rows[i].plays);
+            continue;
+        }
+        pk_status status = admit_row(table, &rows[i], free, door);
+        if (PK_UNLIKELY(status != PK_OK)) {
+            *folded = i;
+            return status;
         }
     }
-    for (; row < end; row++) {
-        if (ahead && row + AHEAD < end) {
-            ask_for_entry(&table, row + AHEAD);
-        }
-        if (!fold_known(&table, row, free)) {
-            return row;
+    *folded = count;
+    return PK_OK;
+}
+
+/* The number of the first entry with the row's tag, nearly always its own; 0: it seems to have
+ * none. */
+static inline __attribute__((always_inline)) uint32_t
+probe(const pk_slot *slots, size_t mask, const pk_row *row)
+{
+    const uint32_t tag = (uint32_t)row->hash;
+    for (size_t at = tag & mask;; at = (at + 1) & mask) {
+        const pk_slot slot = slots[at];
+        if (PK_LIKELY(slot.tag == tag) || slot.entry == 0) {
+            return slot.entry;
         }
     }
-    return end;
+}
+
+static inline __attribute__((always_inline)) void
+ask_for_slot(const pk_slot *slots, size_t mask, const pk_row *row)
+{
+    __builtin_prefetch(&slots[(uint32_t)row->hash & mask]);
+}
+
+/* Of no entry, the first: what is no address takes long to find out. */
+static inline __attribute__((always_inline)) void
+ask_for_entry(const pk_entry *entries, uint32_t number)
+{
+    __builtin_prefetch(entries + number - (number != 0), 1);
+}
+
+/* The same with a table that a core's own cache does not hold: some rows before it is needed, each
+ * row's slot is asked for, then its entry. */
+static __attribute__((noinline)) pk_status
+fold_large(pk_table *table, const pk_row *rows, size_t count, doorman door, size_t *folded)
+{
+    const pk_slot *const slots = table->slots;
+    pk_entry *const entries = table->entries;
+    const size_t mask = table->slot_count - 1;
+    uint32_t numbers[AHEAD]; /* of the next rows' entries */
+    for (size_t i = 0; i < 2 * AHEAD && i < count; i++) {
+        ask_for_slot(slots, mask, &rows[i]);
+    }
+    for (size_t i = 0; i < AHEAD && i < count; i++) {
+        numbers[i] = probe(slots, mask, &rows[i]);
+        ask_for_entry(entries, numbers[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const pk_row *row = &rows[i];
+        const uint32_t number = numbers[i % AHEAD];
+        if (i + 2 * AHEAD < count) {
+            ask_for_slot(slots, mask, row + 2 * AHEAD);
+        }
+        if (i + AHEAD < count) {
+            const uint32_t next = probe(slots, mask, row + AHEAD);
+            ask_for_entry(entries, next);
+            numbers[i % AHEAD] = next;
+        }
+        if (PK_LIKELY(number != 0) && PK_LIKELY(is_of(&entries[number - 1], row))) {
+            add(&entries[number - 1], row->first, row->plays);
+            continue;
+        }
+        pk_status status = fold_row(table, row, door);
+        if (PK_UNLIKELY(status != PK_OK)) {
+            *folded = i;
+            return status;
+        }
+    }
+    *folded = count;
+    return PK_OK;
 }
 
 pk_status
 pk_table_fold_admitted(pk_table *table, const pk_row *rows, size_t count, pk_admit *admit,
                        const void *context, size_t *folded)
 {
-    const bool ahead = table->slot_count > LARGE_TABLE;
-    const pk_row *row = rows, *const end = rows + count;
-    for (;; row++) {
-        pk_slot *free = NULL;
-        row = ahead ? fold_run(table, row, end, true, &free)
-                    : fold_run(table, row, end, false, &free);
-        *folded = (size_t)(row - rows);
-        if (row == end) {
-            return PK_OK;
-        }
-        if (admit != NULL && !admit(context, row)) {
-            return PK_DOUBTED;
-        }
-        pk_status status = enter(table, row, row->plays, free);
-        if (status != PK_OK) {
-            return status;
-        }
-    }
+    const doorman door = {admit, context};
+    return table->slot_count > LARGE_TABLE ? fold_large(table, rows, count, door, folded)
+                                           : fold_small(table, rows, count, door, folded);
 }
 
 pk_status

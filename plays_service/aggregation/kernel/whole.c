@@ -47,21 +47,30 @@ style_of(const pk_scan *scan, const uint32_t *index)
     };
 }
 
-/* Records of song, date and plays, in the style of the first. A date is compared together with what
- * is around it. */
+/* Where quotes may be in records that are read. */
+typedef enum {
+    NOWHERE,
+    APART, /* in others: a record whose song is in quotes is not read */
+    HERE,
+} quotes_at;
+
+/* Records of song, date and plays, in the style of the first: after the `count` that the batch has, up
+ * to `most`; how many there are then. A date is compared together with what is around it. */
 static inline __attribute__((always_inline)) size_t
-read_usual(pk_scan *scan, const uint32_t *index, size_t most, style is, bool quotes)
+read_usual(pk_scan *scan, const uint32_t *index, size_t count, size_t most, style is,
+           quotes_at quotes)
 {
     const uint8_t *const bytes = scan->buffer.bytes;
-    const uint8_t *from = bytes + scan->buffer.position;
+    const uint8_t *from =
+        bytes + (count == 0 ? scan->buffer.position : (size_t)index[3 * count - 1] + 1);
     const uint64_t base = scan->base + scan->buffer.base - (uint64_t)(uintptr_t)bytes;
     const uint64_t delimiter = scan->dialect.delimiter, around = is.date ? '"' : delimiter;
     const uint64_t front_plain = 0x30302D3030303000ULL | around; /* ,YYYY-MM */
     const uint64_t back_plain = 0x0030302D30302D30ULL | around << 56; /* Y-MM-DD, */
     const uint64_t end = (uint64_t)scan->dialect.line_end << 8 | (is.crlf ? '\r' : 0);
     const uint64_t end_mask = is.crlf ? 0xFFFF : 0xFF00;
-    pk_row *row = scan->batch.rows, *const last = row + most;
-    for (; row < last; row++, index += 3) {
+    pk_row *row = scan->batch.rows + count, *const last = scan->batch.rows + most;
+    for (index += 3 * count; row < last; row++, index += 3) {
         const uint8_t *stop = bytes + index[0], *next = bytes + index[2] + 1;
         uint64_t front = pk_load64(stop + is.date) ^ front_plain;
         uint64_t back = pk_load64(stop + is.date + 4) ^ back_plain;
@@ -69,7 +78,10 @@ read_usual(pk_scan *scan, const uint32_t *index, size_t most, style is, bool quo
         uint64_t wrong = (front & 0xF0F0FFF0F0F0F0FFULL) | (back & 0xFFF0F0FFF0F0FFF0ULL) | ends;
         pk_span song = {from, stop};
         pk_span plays = {stop + 12 + 2 * is.date, next - 1 - is.crlf};
-        if (quotes) {
+        if (quotes == APART) {
+            wrong |= *from == '"';
+        }
+        if (quotes == HERE) {
             size_t quoted = *from == '"'; /* added, not asked: it may come and go */
             song = (pk_span){from + quoted, stop - quoted};
             wrong |= (*stop ^ delimiter) | (plays.start[-1] ^ delimiter);
@@ -79,7 +91,7 @@ read_usual(pk_scan *scan, const uint32_t *index, size_t most, style is, bool quo
         if (PK_UNLIKELY(wrong != 0) || PK_UNLIKELY(song.start >= song.end)) {
             break;
         }
-        if (quotes && PK_UNLIKELY(pk_holds_quote(song)) &&
+        if (quotes == HERE && PK_UNLIKELY(pk_holds_quote(song)) &&
             !pk_batch_undo_quotes(&scan->batch, &song)) {
             break;
         }
@@ -99,13 +111,38 @@ read_usual(pk_scan *scan, const uint32_t *index, size_t most, style is, bool quo
 LOOP
 read_plain(pk_scan *scan, const uint32_t *index, size_t most, style is)
 {
-    return read_usual(scan, index, most, (style){.crlf = is.crlf}, false);
+    return read_usual(scan, index, 0, most, (style){.crlf = is.crlf}, NOWHERE);
 }
 
 LOOP
-read_quoted(pk_scan *scan, const uint32_t *index, size_t most, style is)
+read_unquoted(pk_scan *scan, const uint32_t *index, size_t count, size_t most, style is)
 {
-    return read_usual(scan, index, most, is, true);
+    return read_usual(scan, index, count, most, (style){.crlf = is.crlf}, APART);
+}
+
+LOOP
+read_quoted(pk_scan *scan, const uint32_t *index, size_t count, size_t most, style is)
+{
+    return read_usual(scan, index, count, most, is, HERE);
+}
+
+/* Records of which few have their song in quotes: those between take less when read for themselves. */
+static size_t
+read_mixed(pk_scan *scan, const uint32_t *index, size_t most, style is)
+{
+    size_t count = 0, quoted = 0;
+    for (;; quoted++) {
+        size_t before = count = read_unquoted(scan, index, count, most, is);
+        if (count == most) {
+            break;
+        }
+        count = read_quoted(scan, index, count, count + 1, is);
+        if (count == before) {
+            break;
+        }
+    }
+    scan->often_quoted = quoted * 8 > most;
+    return count;
 }
 
 size_t
@@ -119,5 +156,11 @@ pk_read_whole(pk_scan *scan, const uint32_t *index, size_t most, bool quotes)
         return 0;
     }
     style is = style_of(scan, index);
-    return quotes ? read_quoted(scan, index, most, is) : read_plain(scan, index, most, is);
+    if (!quotes) {
+        return read_plain(scan, index, most, is);
+    }
+    if (is.date || is.plays || scan->often_quoted) {
+        return read_quoted(scan, index, 0, most, is);
+    }
+    return read_mixed(scan, index, most, is);
 }
