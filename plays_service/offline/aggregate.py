@@ -72,6 +72,7 @@ def _work(path: Path, folder: Path, settings: Settings, *, skip_errors: bool) ->
         memory=settings.worker_memory,
         workers=settings.workers,
         fsync=False,  # what matters is the output
+        alone=True,
     )
 
 

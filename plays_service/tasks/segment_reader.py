@@ -28,6 +28,10 @@ __all__ = ["SegmentReader", "shares_of"]
 _LOOKAHEAD: Final = 2 << 20
 #: Segments for each worker that are read ahead of the first whose reading is awaited.
 _READ_AHEAD: Final = 4
+#: Segments for each worker that what is left is cut into, where no other task is kept waiting,
+_SHARES: Final = 2
+#: and what a segment may be then, in usual ones.
+_LONGEST: Final = 8
 
 
 class SegmentReader:
@@ -50,7 +54,7 @@ class SegmentReader:
         begun: list[asyncio.Future[Reading | None]] = []
         beginning = asyncio.create_task(self._begin_all(begun))
         beginning.add_done_callback(lambda _: self._begun.put_nowait(None))
-        checked = self._checked()
+        checked = self._checked(beginning)
         try:
             yield checked
         finally:
@@ -73,8 +77,7 @@ class SegmentReader:
         growth, most, workers = self._growth, self._work.segment_size, self._work.workers
         first = start = self._source.dialect.data_start
         while True:
-            # smaller at first, so that of a short upload, too, most is done when it ends
-            step = most if growth.is_whole else min(most, max(SMALL, (start - first) // 4))
+            step = self._step(start)
             await growth.reached(start + step + _LOOKAHEAD)
             if growth.is_whole and growth.size - start <= most * workers:
                 break
@@ -87,6 +90,20 @@ class SegmentReader:
             at = start + share.start
             yield Segment(at, start + share.stop, at > first)
 
+    def _step(self, start: int) -> int:
+        """Bytes of the segment at ``start``."""
+        growth, most = self._growth, self._work.segment_size
+        if not growth.is_whole:
+            # smaller at first, so that of a short upload, too, most is done when it ends
+            begun = start - self._source.dialect.data_start
+            return min(most, max(SMALL, begun // 4))
+        if not self._work.alone:
+            return most
+        # The longer, the fewer partials that have the same groups; and shorter toward the end, so
+        # that all workers end together: guided self-scheduling (Polychronopoulos and Kuck, 1987).
+        share = (growth.size - start) // (_SHARES * self._work.workers)
+        return min(max(most, share), _LONGEST * most)
+
     def _begin(self, segment: Segment) -> _Begun:
         work = self._work
         # named by its bytes: what an earlier process finished is found, if it cut alike
@@ -97,7 +114,9 @@ class SegmentReader:
         )
         return _Begun(segment, partial, asyncio.ensure_future(call))
 
-    async def _checked(self) -> AsyncGenerator[tuple[Path, Reading], None]:
+    async def _checked(
+        self, beginning: asyncio.Task[None]
+    ) -> AsyncGenerator[tuple[Path, Reading], None]:
         expected = self._source.dialect.data_start
         while (one := await self._begun.get()) is not None:
             self._room.release()
@@ -112,6 +131,7 @@ class SegmentReader:
             yield partial, reading
             if reading.summary.error is not None:
                 return
+        await beginning  # which raises what it failed with
         if expected < self._growth.size:
             raise RuntimeError(f"the segments end at {expected} of {self._growth.size} bytes")
 

@@ -26,7 +26,8 @@ class Work:
     encoding: str
     skip_errors: bool
     seed: int
-    segment_size: int
+    segment_size: int  #: at most, unless it is alone
     memory: int  #: of a worker
     workers: int
     fsync: bool
+    alone: bool = False  #: no other task waits for the workers, so that calls may take long
