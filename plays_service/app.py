@@ -31,8 +31,9 @@ from plays_service.api import (
     require_token,
 )
 from plays_service.logs import log_loop_error
+from plays_service.open_files import raise_open_files_limit
 from plays_service.settings import Settings
-from plays_service.tasks import ResultReader, TaskRunner, TaskStore, raise_open_files_limit
+from plays_service.tasks import ResultReader, TaskRunner, TaskStore
 from plays_service.tls import Certificate
 from plays_service.tokens import TokenFile
 

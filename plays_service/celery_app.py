@@ -20,10 +20,10 @@ from celery.signals import setup_logging, worker_process_init
 from celery.worker.request import Request
 
 from plays_service.aggregation import CallWire
+from plays_service.executors.celery_broker import DELIVERIES, RUN_CALLS, TRIES, make_celery
+from plays_service.executors.worker import limit_worker
 from plays_service.logs import configure_logging
 from plays_service.settings import Settings
-from plays_service.tasks.celery_broker import DELIVERIES, RUN_CALLS, TRIES, make_celery
-from plays_service.tasks.worker import limit_worker
 
 __all__ = ["SpentProcess", "app"]
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 from plays_service.aggregation import EngineError, Summary, Transcoder, use_engine
-from plays_service.tasks import Growth, Pipeline, Work
+from plays_service.pipeline import Growth, Pipeline, Work
 from tests.cluster.fixtures import broker, shared_worker
 
 __all__ = ["broker", "shared_worker"]

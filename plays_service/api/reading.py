@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 from plays_service.aggregation import DamagedResultError, ParquetError
 from plays_service.api.errors import ApiError, gone, no_room
-from plays_service.tasks import BusyError, WorkerDiedError
+from plays_service.executors import WorkerDiedError
+from plays_service.tasks import BusyError
 
 __all__ = ["reading"]
 

@@ -13,8 +13,8 @@ from plays_service.api.access_log import access_logger
 from plays_service.api.headers import add_headers
 from plays_service.api.metrics import METRICS
 from plays_service.api.requests import request_id
+from plays_service.open_files import open_files_limit
 from plays_service.settings import Settings
-from plays_service.tasks import open_files_limit
 
 __all__ = ["ServiceRunner"]
 

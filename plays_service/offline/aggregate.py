@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from plays_service.aggregation import Summary, use_engine
+from plays_service.executors import FairQueue, WorkerPool
 from plays_service.offline.inputs import InputReader, is_plain, name_of
 from plays_service.offline.outcome import Outcome
 from plays_service.offline.signals import woken_by_signals
 from plays_service.offline.target import Target
+from plays_service.pipeline import Growth, JointPipeline, Pipeline, Work
+from plays_service.pipeline.work import SMALL, Call
 from plays_service.settings import Settings
-from plays_service.tasks import FairQueue, Growth, JointPipeline, Pipeline, Work, WorkerPool
-from plays_service.tasks.work import SMALL, Call
 
 __all__ = ["aggregate_offline"]
 

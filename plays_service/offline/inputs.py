@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 from plays_service.aggregation import Transcoder
 from plays_service.aggregation.unpack import LONGEST_WINDOW, PACKINGS, PackingError, Unpacker
 from plays_service.offline.target import STREAM
-from plays_service.tasks import Growth, Input
+from plays_service.pipeline import Growth, Input
 
 __all__ = ["InputError", "InputReader", "is_plain", "name_of"]
 

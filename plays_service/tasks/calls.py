@@ -7,13 +7,13 @@ from functools import partial
 from importlib import import_module
 from typing import Any, Final
 
+from plays_service.executors.batcher import Batcher, Outcome, run_all
+from plays_service.executors.executor import Executor
+from plays_service.executors.fair_queue import FairQueue
+from plays_service.executors.worker import WorkerLimits
+from plays_service.executors.worker_pool import WorkerPool
+from plays_service.pipeline.work import Call
 from plays_service.settings import Settings
-from plays_service.tasks.batcher import Batcher, Outcome, run_all
-from plays_service.tasks.executor import Executor
-from plays_service.tasks.fair_queue import FairQueue
-from plays_service.tasks.work import Call
-from plays_service.tasks.worker import WorkerLimits
-from plays_service.tasks.worker_pool import WorkerPool
 
 __all__ = ["Calls"]
 
@@ -85,7 +85,7 @@ def _make_executor(settings: Settings, queue: FairQueue) -> Executor:
     if settings.executor == "process":
         limits = WorkerLimits(memory=settings.worker_memory, seconds=settings.segment_timeout)
         return WorkerPool(settings.workers, settings.engine, limits, tries=settings.max_tries)
-    module = import_module("plays_service.tasks.celery_executor")  # nobody else has Celery
+    module = import_module("plays_service.executors.celery_executor")  # nobody else has Celery
     executor: Executor = module.CeleryExecutor(
         settings, lambda workers: queue.resize(_CALLS_FOR_WORKER * workers)
     )

@@ -13,8 +13,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from plays_service.aggregation.steps import Step, reached
+from plays_service.pipeline.work import SMALL
 from plays_service.tasks.disk import DISK_FULL
-from plays_service.tasks.work import SMALL
 
 if TYPE_CHECKING:
     from plays_service.tasks.runner import TaskRunner

@@ -13,21 +13,21 @@ from typing import Any, Final
 from uuid import UUID
 
 from plays_service.aggregation import CsvError, DamagedFileError, Summary
+from plays_service.executors.batcher import Batcher, Outcome, run_all
+from plays_service.executors.worker_pool import WorkerDiedError
+from plays_service.pipeline.growth import Growth
+from plays_service.pipeline.pipeline import Pipeline, Progress
+from plays_service.pipeline.work import Call, Work
 from plays_service.settings import Settings
-from plays_service.tasks.batcher import Batcher, Outcome, run_all
 from plays_service.tasks.calls import Calls
 from plays_service.tasks.current import context_of
 from plays_service.tasks.disk import disk_problem
 from plays_service.tasks.disk_budget import DiskBudget
-from plays_service.tasks.growth import Growth
-from plays_service.tasks.pipeline import Pipeline, Progress
 from plays_service.tasks.registry import TaskRegistry
 from plays_service.tasks.sharing import Sharing
 from plays_service.tasks.stats import Stats
 from plays_service.tasks.store import TaskStore
 from plays_service.tasks.task import State, Task
-from plays_service.tasks.work import Call, Work
-from plays_service.tasks.worker_pool import WorkerDiedError
 
 __all__ = ["TaskRunner"]
 

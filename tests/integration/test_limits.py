@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from plays_service.tasks import WorkerPool, intake
+from plays_service.executors import WorkerPool
+from plays_service.tasks import intake
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT, FILLER
 from tests.integration.conftest import (
     MIB,

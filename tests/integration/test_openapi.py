@@ -19,7 +19,8 @@ import pytest
 
 from plays_service.api import SETTINGS, STOPPING, forms
 from plays_service.api.openapi import document
-from plays_service.tasks import DiskBudget, QuotaError, TaskStore, WorkerPool, result_reader
+from plays_service.executors import WorkerPool
+from plays_service.tasks import DiskBudget, QuotaError, TaskStore, result_reader
 from tests.conftest import EXAMPLE
 from tests.integration.conftest import (
     Gate,

@@ -10,7 +10,8 @@ import pytest
 
 from plays_service import aggregation
 from plays_service.api import RUNNER
-from plays_service.tasks import WorkerDiedError, result_reader
+from plays_service.executors import WorkerDiedError
+from plays_service.tasks import result_reader
 from tests.conftest import EXAMPLE
 from tests.integration.conftest import Gate, Service, StartService, message_of
 from tests.waiting import LONG, eventually

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from plays_service.api import RUNNER
+from plays_service.pipeline.work import SMALL
 from plays_service.tasks import intake
-from plays_service.tasks.work import SMALL
 from tests.integration.conftest import (
     MIB,
     Service,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from plays_service.tasks.batcher import Batcher, Outcome, run_all
+from plays_service.executors.batcher import Batcher, Outcome, run_all
 
 
 class Somewhere:

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from plays_service.tasks import FairQueue
+from plays_service.executors import FairQueue
 
 
 class Calls:

@@ -11,7 +11,7 @@ import pytest
 
 from plays_service.aggregation import Segment, Source, Summary, aggregate_segment, dialect_of
 from plays_service.aggregation.groupfile import GroupFile
-from plays_service.tasks import Growth, Input, JointPipeline, Work
+from plays_service.pipeline import Growth, Input, JointPipeline, Work
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT, Aggregate
 
 HEADER: Final = b"Song,Date,Number of Plays\n"

@@ -1,4 +1,4 @@
-"""Imports run one way: api → tasks → aggregation."""
+"""Imports run one way: api → tasks → pipeline and executors → aggregation."""
 
 from __future__ import annotations
 
@@ -15,13 +15,20 @@ PACKAGE = Path(plays_service.__file__).parent
 #: What each layer may import of the package, besides itself.
 ALLOWED = {
     "aggregation": set(),
-    "tasks": {"aggregation", "settings"},
-    "api": {"aggregation", "tasks", "settings", "tokens", "__version__"},
-    "offline": {"aggregation", "tasks", "settings"},
+    "pipeline": {"aggregation"},
+    "executors": {"aggregation", "settings", "open_files"},
+    "tasks": {"aggregation", "pipeline", "executors", "settings"},
+    "api": {"aggregation", "executors", "tasks", "settings", "tokens", "open_files", "__version__"},
+    "offline": {"aggregation", "pipeline", "executors", "settings"},
     "client": {"__version__"},
 }
 #: What each layer must not know at all.
-FORBIDDEN = {"aggregation": {"asyncio", "aiohttp"}, "tasks": {"aiohttp"}}
+FORBIDDEN = {
+    "aggregation": {"asyncio", "aiohttp"},
+    "pipeline": {"aiohttp"},
+    "executors": {"aiohttp"},
+    "tasks": {"aiohttp"},
+}
 
 
 def _imports(path: Path) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from plays_service.aggregation import Segment, aggregate_segment
-from plays_service.tasks import Growth, Pipeline, Work
+from plays_service.pipeline import Growth, Pipeline, Work
 
 _SEGMENT_SIZE: Final = 4096
 _WORKERS: Final = 2

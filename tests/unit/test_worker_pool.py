@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from plays_service.tasks import WorkerDiedError, WorkerLimits, WorkerPool
-from plays_service.tasks.batcher import Batcher, Outcome, run_all
-from plays_service.tasks.worker import Crew
+from plays_service.executors import WorkerDiedError, WorkerLimits, WorkerPool
+from plays_service.executors.batcher import Batcher, Outcome, run_all
+from plays_service.executors.worker import Crew
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from typing import Any
 
 from benchmarks.aggregate.job import Job
 from plays_service.aggregation import use_engine
+from plays_service.executors import FairQueue, WorkerPool
+from plays_service.pipeline import Growth, Pipeline, Work
 from plays_service.settings import Settings
-from plays_service.tasks import FairQueue, Growth, Pipeline, Work, WorkerPool
 
 __all__ = ["run"]
 

@@ -17,7 +17,7 @@ from uuid import uuid4
 from celery import Celery
 from kombu import Connection, Consumer, Message, Producer, Queue, binding
 
-from plays_service.tasks.celery_broker import (
+from plays_service.executors.celery_broker import (
     EPOCH,
     HEARTBEAT,
     PARKED,
@@ -26,8 +26,8 @@ from plays_service.tasks.celery_broker import (
     SILENCE,
     SPENT,
 )
-from plays_service.tasks.celery_calls import Calls, Link, LostError, SpentError
-from plays_service.tasks.celery_sender import Sender
+from plays_service.executors.celery_calls import Calls, Link, LostError, SpentError
+from plays_service.executors.celery_sender import Sender
 
 if TYPE_CHECKING:
     from kombu.transport.base import StdChannel as Channel

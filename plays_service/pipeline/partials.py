@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from plays_service import aggregation
-from plays_service.tasks.growth import Growth
-from plays_service.tasks.work import Call, Work
+from plays_service.pipeline.growth import Growth
+from plays_service.pipeline.work import Call, Work
 
 __all__ = ["Partials", "total_size"]
 

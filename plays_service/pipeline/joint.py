@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from plays_service.aggregation import Summary
-from plays_service.tasks.growth import Growth
-from plays_service.tasks.partials import Partials
-from plays_service.tasks.pipeline import Pipeline
-from plays_service.tasks.work import Call, Work
+from plays_service.pipeline.growth import Growth
+from plays_service.pipeline.partials import Partials
+from plays_service.pipeline.pipeline import Pipeline
+from plays_service.pipeline.work import Call, Work
 
 __all__ = ["Input", "JointPipeline"]
 

@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import Any, Final, Self, TypeVar
 
-from plays_service.tasks.worker import Crew, WorkerLimits, WorkerLostError
+from plays_service.executors.worker import Crew, WorkerLimits, WorkerLostError
 
 __all__ = ["WorkerDiedError", "WorkerPool"]
 

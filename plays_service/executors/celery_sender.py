@@ -13,9 +13,15 @@ from typing import Final
 from celery import Celery
 from kombu import Connection
 
-from plays_service.tasks.celery_broker import EPOCH, RUN_CALLS, SILENCE, TRIES, connection_errors
-from plays_service.tasks.celery_calls import Calls, Link, Message
-from plays_service.tasks.worker_pool import WorkerDiedError
+from plays_service.executors.celery_broker import (
+    EPOCH,
+    RUN_CALLS,
+    SILENCE,
+    TRIES,
+    connection_errors,
+)
+from plays_service.executors.celery_calls import Calls, Link, Message
+from plays_service.executors.worker_pool import WorkerDiedError
 
 __all__ = ["ENDING", "Sender"]
 

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 from plays_service import aggregation
 from plays_service.aggregation import PARTITIONS, CsvError, Dialect, Source, Summary
 from plays_service.aggregation.dialect import HEAD_SIZE
-from plays_service.tasks.growth import Growth
-from plays_service.tasks.partials import Partials, total_size
-from plays_service.tasks.segment_reader import SegmentReader, shares_of
-from plays_service.tasks.work import SMALL, Call, Work
+from plays_service.pipeline.growth import Growth
+from plays_service.pipeline.partials import Partials, total_size
+from plays_service.pipeline.segment_reader import SegmentReader, shares_of
+from plays_service.pipeline.work import SMALL, Call, Work
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

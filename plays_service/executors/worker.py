@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from plays_service.aggregation import use_engine
-from plays_service.tasks.open_files import raise_open_files_limit
+from plays_service.open_files import raise_open_files_limit
 
 if sys.platform != "win32":
     import resource

@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 
 from plays_service import aggregation
 from plays_service.aggregation import CallWire
+from plays_service.executors.batcher import Outcome, run_all
+from plays_service.executors.celery_answers import Listener, reply_queue
+from plays_service.executors.celery_broker import make_celery
+from plays_service.executors.celery_calls import Answer, Calls, Link, LostError, Message, SpentError
+from plays_service.executors.celery_sender import ENDING, Sender
+from plays_service.executors.executor import WorkersChanged
+from plays_service.executors.worker_pool import WorkerDiedError
 from plays_service.settings import Settings
-from plays_service.tasks.batcher import Outcome, run_all
-from plays_service.tasks.celery_answers import Listener, reply_queue
-from plays_service.tasks.celery_broker import make_celery
-from plays_service.tasks.celery_calls import Answer, Calls, Link, LostError, Message, SpentError
-from plays_service.tasks.celery_sender import ENDING, Sender
-from plays_service.tasks.executor import WorkersChanged
-from plays_service.tasks.worker_pool import WorkerDiedError
 
 __all__ = ["CeleryExecutor"]
 

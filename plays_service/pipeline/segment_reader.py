@@ -18,8 +18,8 @@ from typing import Final
 
 from plays_service import aggregation
 from plays_service.aggregation import Reading, Segment, Source
-from plays_service.tasks.growth import Growth
-from plays_service.tasks.work import SMALL, Call, Work
+from plays_service.pipeline.growth import Growth
+from plays_service.pipeline.work import SMALL, Call, Work
 
 __all__ = ["SegmentReader", "shares_of"]
 
