@@ -450,6 +450,26 @@ def test_unusual_rows_among_known_ones(usual: bytes, line_end: bytes, sample: in
         assert checked[1].skipped > 10
 
 
+def _groups_written(rows: list[bytes], sample: int) -> int:
+    """Groups of the kernel's partial: one for each key, or more where rows were scattered."""
+    data = b"Song,Date,Number of Plays\n" + b"".join(rows)
+    check(data, sample=sample)
+    with run_on(data) as run, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "SAMPLE_ROWS", sample)
+        path, _ = run.read(native, Segment(run.source.dialect.data_start, len(data)), 1, 64 << 20)
+        blocks = GroupFile(path).blocks.values()
+        return sum(block.groups for bucket in blocks for block in bucket)
+
+
+def test_new_keys_are_scattered_unless_they_come_back() -> None:
+    keys = [b"Song %d,2020-01-01,1\n" % i for i in range(12_000)]
+    few, others = keys[:1000], keys[1000:]
+    assert _groups_written(few * 12, sample=256) == 1000  # as looking ahead shows
+    assert _groups_written(keys * 2, sample=256) > 20_000  # too many for a table to find again
+    # only at first, where nobody looks: that is found out while they are scattered
+    assert 13_000 < _groups_written(few * 6 + others, sample=256) < 15_000
+
+
 @pytest.mark.skipif(TINY, reason="needs the contract's limits")
 def test_utf8_is_what_python_takes_for_it(tmp_path: Path) -> None:
     """Wherever it stands in what is looked at in one step."""

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 
+#include "ahead.h"
 #include "hash.h"
 #include "memory.h"
 #include "output.h"
@@ -21,6 +22,7 @@
 
 /* Takes the rows of one segment: into a table while keys repeat, else straight into partitions. */
 typedef struct {
+    const pk_scan *scan;
     const pk_means *means;
     pk_writer *writer; /* NULL: must not spill */
     pk_hasher hasher;
@@ -28,7 +30,7 @@ typedef struct {
     pk_scatter scatter;
     pk_repeats repeats; /* among the scattered rows */
     bool scattering;
-    bool returned; /* from there to the table; not again */
+    bool trusted; /* the table, against a sample of rows: once, not again */
     size_t budget;
     size_t sample; /* rows of this one */
     size_t sampled; /* so far */
@@ -36,9 +38,10 @@ typedef struct {
 } fold;
 
 static void
-fold_open(fold *one, const pk_means *means, pk_writer *writer)
+fold_open(fold *one, const pk_scan *scan, const pk_means *means, pk_writer *writer)
 {
     memset(one, 0, sizeof *one);
+    one->scan = scan;
     one->means = means;
     one->writer = writer;
     one->budget = means->memory / 2; /* the other half is for buffers and spilling */
@@ -137,20 +140,37 @@ mostly_new(fold *one, size_t rows, size_t groups)
     return mostly;
 }
 
+/* Keys were only new because the same ones had not come back yet. The table gets the time for that
+ * before it is judged again. */
+static void
+trust_table(fold *one)
+{
+    one->trusted = true;
+    one->sample = PK_REPEATS_REACH * one->means->sample;
+}
+
 static pk_status
 begin_scattering(fold *one)
 {
-    pk_status status = spill_table(one);
+    bool back = false;
+    pk_status status = PK_OK;
+    if (!one->trusted) {
+        status = pk_look_ahead(one->scan, &one->table, &one->hasher, &back);
+    }
+    if (back || status != PK_OK) {
+        trust_table(one);
+        return status;
+    }
+    status = spill_table(one);
     pk_table_free(&one->table);
     one->scattering = true;
-    if (status == PK_OK && !one->returned) {
+    if (status == PK_OK && !one->trusted) {
         status = pk_repeats_open(&one->repeats, one->means->sample);
     }
     return status == PK_OK ? pk_scatter_reserve(&one->scatter, PK_PARTITIONS) : status;
 }
 
-/* The keys were only new because the same ones had not come back yet. The table, which begins
- * empty, gets the time for that before it is judged again. */
+/* The keys that were scattered come back. */
 static pk_status
 return_to_table(fold *one)
 {
@@ -158,8 +178,7 @@ return_to_table(fold *one)
     pk_scatter_free(&one->scatter);
     pk_repeats_free(&one->repeats);
     one->scattering = false;
-    one->returned = true;
-    one->sample = PK_REPEATS_REACH * one->means->sample;
+    trust_table(one);
     return status;
 }
 
@@ -183,7 +202,7 @@ scatter_rows(fold *one, pk_row *rows, size_t count, size_t *taken)
         }
     }
     *taken = count;
-    if (!one->returned) {
+    if (!one->trusted) {
         for (size_t i = 0; i < count; i++) {
             pk_repeats_note(&one->repeats, rows[i].hash);
         }
@@ -247,7 +266,7 @@ pk_status
 pk_aggregate_segment(pk_scan *scan, const pk_means *means, pk_writer *writer)
 {
     fold one;
-    fold_open(&one, means, writer);
+    fold_open(&one, scan, means, writer);
     scan->base = means->base;
     scan->batch.size = batch_for(means->memory);
     pk_status status = pk_scan_run(scan, take_rows, &one);
@@ -311,7 +330,7 @@ pk_aggregate_whole(pk_scan *scan, const pk_means *means, const char *path, const
                    size_t header_size, uint64_t *groups)
 {
     fold one;
-    fold_open(&one, means, NULL);
+    fold_open(&one, scan, means, NULL);
     scan->base = means->base;
     scan->batch.size = batch_for(means->memory);
     pk_status status = pk_scan_run(scan, take_rows, &one);

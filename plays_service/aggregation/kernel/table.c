@@ -230,6 +230,13 @@ find(const pk_table *table, const pk_row *row, pk_slot **free)
     }
 }
 
+bool
+pk_table_has(const pk_table *table, const pk_row *row)
+{
+    pk_slot *free = NULL;
+    return find(table, row, &free) != NULL;
+}
+
 /* Makes a group of a row whose key is new. */
 static pk_status
 enter(pk_table *table, const pk_row *row, pk_int128 total, pk_slot *slot)

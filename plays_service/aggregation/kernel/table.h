@@ -77,6 +77,9 @@ pk_status pk_table_fold(pk_table *table, const pk_row *rows, size_t count);
 /* Folds in one row with `total` for its plays. */
 pk_status pk_table_fold_wide(pk_table *table, const pk_row *row, pk_int128 total);
 
+/* Whether a row, which has its hash, is of one of the groups. */
+bool pk_table_has(const pk_table *table, const pk_row *row);
+
 static inline size_t
 pk_table_bytes(const pk_table *table)
 {
