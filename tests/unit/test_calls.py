@@ -138,7 +138,8 @@ def test_other_errors_tell_their_kind_alone(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_every_call_to_a_worker_can_travel() -> None:
-    folder = Path(aggregation.__file__).parents[1] / "tasks"
-    text = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    package = Path(aggregation.__file__).parents[1]
+    files = [path for layer in ("pipeline", "tasks") for path in (package / layer).glob("*.py")]
+    text = "".join(path.read_text(encoding="utf-8") for path in files)
     called = set(re.findall(r"[ (]aggregation\.([a-z_]+)\b", text))
     assert called - _CALLED_HERE == set(CALLS)
