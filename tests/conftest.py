@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -93,17 +94,14 @@ def aggregate(tmp_path: Path, engine: str) -> Aggregate:
         folder.mkdir()
         transcoder = Transcoder(encoding)
         (folder / "input.csv").write_bytes(transcoder.feed(data) + transcoder.finish())
-        work = Work(
-            input=folder / "input.csv",
-            result=folder / "result.csv",
-            folder=folder / "work",
+        work = replace(
+            work_in(folder),
             encoding=transcoder.encoding,
             skip_errors=skip_errors,
             seed=seed,
             segment_size=segment_size,
             memory=memory,
             workers=1,
-            fsync=False,
         )
         summary = asyncio.run(_run(work))
         result = work.result.read_bytes() if work.result.exists() else None
@@ -111,6 +109,22 @@ def aggregate(tmp_path: Path, engine: str) -> Aggregate:
         return result, summary
 
     return run
+
+
+def work_in(folder: Path) -> Work:
+    """For ``input.csv`` in the folder, as the service has it by default; with two workers."""
+    return Work(
+        input=folder / "input.csv",
+        result=folder / "result.csv",
+        folder=folder / "work",
+        encoding="UTF-8",
+        skip_errors=False,
+        seed=1,
+        segment_size=64 << 20,
+        memory=512 << 20,
+        workers=2,
+        fsync=False,
+    )
 
 
 async def _run(work: Work) -> Summary:

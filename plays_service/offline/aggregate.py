@@ -15,8 +15,7 @@ from plays_service.offline.inputs import InputReader, is_plain, name_of
 from plays_service.offline.outcome import Outcome
 from plays_service.offline.signals import woken_by_signals
 from plays_service.offline.target import Target
-from plays_service.pipeline import Growth, JointPipeline, Pipeline, Work
-from plays_service.pipeline.work import SMALL, Call
+from plays_service.pipeline import SMALL, Call, Growth, JointPipeline, Pipeline, Work
 from plays_service.settings import Settings
 
 __all__ = ["aggregate_offline"]

@@ -28,9 +28,9 @@ __all__ = ["SegmentReader", "shares_of"]
 _LOOKAHEAD: Final = 2 << 20
 #: Segments for each worker that are read ahead of the first whose reading is awaited.
 _READ_AHEAD: Final = 4
-#: Segments for each worker that what is left is cut into, where no other task is kept waiting,
+#: Shares for each worker of what is left, of which a segment is one where the work is alone.
 _SHARES: Final = 2
-#: and what a segment may be then, in usual ones.
+#: The longest such segment, in usual ones.
 _LONGEST: Final = 8
 
 

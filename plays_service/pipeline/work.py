@@ -26,7 +26,7 @@ class Work:
     encoding: str
     skip_errors: bool
     seed: int
-    segment_size: int  #: at most, unless it is alone
+    segment_size: int  #: at most; up to several times that where it is ``alone``
     memory: int  #: of a worker
     workers: int
     fsync: bool

@@ -7,12 +7,9 @@ from functools import partial
 from importlib import import_module
 from typing import Any, Final
 
+from plays_service.executors import Executor, FairQueue, WorkerLimits, WorkerPool
 from plays_service.executors.batcher import Batcher, Outcome, run_all
-from plays_service.executors.executor import Executor
-from plays_service.executors.fair_queue import FairQueue
-from plays_service.executors.worker import WorkerLimits
-from plays_service.executors.worker_pool import WorkerPool
-from plays_service.pipeline.work import Call
+from plays_service.pipeline import Call
 from plays_service.settings import Settings
 
 __all__ = ["Calls"]

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from plays_service.aggregation.steps import Step, reached
-from plays_service.pipeline.work import SMALL
+from plays_service.pipeline import SMALL
 from plays_service.tasks.disk import DISK_FULL
 
 if TYPE_CHECKING:

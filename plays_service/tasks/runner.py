@@ -13,11 +13,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from plays_service.aggregation import CsvError, DamagedFileError, Summary
+from plays_service.executors import WorkerDiedError
 from plays_service.executors.batcher import Batcher, Outcome, run_all
-from plays_service.executors.worker_pool import WorkerDiedError
-from plays_service.pipeline.growth import Growth
-from plays_service.pipeline.pipeline import Pipeline, Progress
-from plays_service.pipeline.work import Call, Work
+from plays_service.pipeline import Call, Growth, Pipeline, Progress, Work
 from plays_service.settings import Settings
 from plays_service.tasks.calls import Calls
 from plays_service.tasks.current import context_of

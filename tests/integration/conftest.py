@@ -21,9 +21,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from benchmarks.service.rabbitmq import RabbitMQ
 from plays_service.api import RUNNER, SETTINGS, UPLOADS, ServiceRunner
 from plays_service.app import create_app
-from plays_service.executors import WorkerPool
+from plays_service.executors import Executor, WorkerPool
 from plays_service.executors.celery_executor import CeleryExecutor
-from plays_service.executors.executor import Executor
 from plays_service.settings import Settings
 from plays_service.tasks import TaskRunner
 from tests.cluster.fixtures import SharedWorker

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from plays_service.api import RUNNER
-from plays_service.pipeline.work import SMALL
+from plays_service.pipeline import SMALL
 from plays_service.tasks import intake
 from tests.integration.conftest import (
     MIB,

@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 
 from plays_service.api import RUNNER
-from plays_service.executors.executor import Executor
+from plays_service.executors import Executor
 from plays_service.tasks import CURRENT_TASK, State, Task, TaskStore
 from tests.conftest import EXAMPLE, EXAMPLE_RESULT
 from tests.integration.conftest import Gate, Service, StartService, message_of

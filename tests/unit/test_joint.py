@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,29 +12,14 @@ import pytest
 
 from plays_service.aggregation import Segment, Source, Summary, aggregate_segment, dialect_of
 from plays_service.aggregation.groupfile import GroupFile
-from plays_service.pipeline import Growth, Input, JointPipeline, Work
-from tests.conftest import EXAMPLE, EXAMPLE_RESULT, Aggregate
+from plays_service.pipeline import Growth, Input, JointPipeline
+from tests.conftest import EXAMPLE, EXAMPLE_RESULT, Aggregate, work_in
 
 HEADER: Final = b"Song,Date,Number of Plays\n"
 RESULT_HEADER: Final = b"Song,Date,Total Number of Plays for Date\n"
 OTHER_DIALECT: Final = (
     b'number of plays;x;DATE;"SONG"\r\n7;;2020-01-03;Umbrella\r\n1;;2020-01-01;"a;\r\n"\r\n'
 )
-
-
-def work_in(folder: Path, segment_size: int = 64 << 20) -> Work:
-    return Work(
-        input=folder,
-        result=folder / "result.csv",
-        folder=folder / "work",
-        encoding="",
-        skip_errors=False,
-        seed=1,
-        segment_size=segment_size,
-        memory=512 << 20,
-        workers=2,
-        fsync=False,
-    )
 
 
 async def run(
@@ -50,7 +36,7 @@ async def run(
             yield Input(path, "UTF-8", growth, 1 / len(contents))
 
     folder.mkdir(exist_ok=True)
-    work = work_in(folder, segment_size)
+    work = replace(work_in(folder), segment_size=segment_size)
     work.result.unlink(missing_ok=True)
     fractions: list[float] = []
     summaries, groups = await JointPipeline(call_here, work, inputs(), fractions.append).run()

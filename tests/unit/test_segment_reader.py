@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from plays_service.aggregation import Segment, aggregate_segment
-from plays_service.pipeline import Growth, Pipeline, Work
+from plays_service.pipeline import Growth, Pipeline
+from tests.conftest import work_in
 
 _SEGMENT_SIZE: Final = 4096
-_WORKERS: Final = 2
 _ROWS: Final = b"".join(b"Song %d,2024-01-%02d,1\n" % (i % 50, i % 28 + 1) for i in range(20_000))
 _DATA: Final = b"Song,Date,Number of Plays\n" + _ROWS
 
@@ -24,19 +25,7 @@ class _Run:
     def __init__(self, folder: Path, *, alone: bool) -> None:
         self.segments: list[Segment] = []
         folder.mkdir()
-        self._work = Work(
-            input=folder / "input.csv",
-            result=folder / "result.csv",
-            folder=folder / "work",
-            encoding="UTF-8",
-            skip_errors=False,
-            seed=1,
-            segment_size=_SEGMENT_SIZE,
-            memory=16 << 20,
-            workers=_WORKERS,
-            fsync=False,
-            alone=alone,
-        )
+        self._work = replace(work_in(folder), segment_size=_SEGMENT_SIZE, alone=alone)
         self._work.input.write_bytes(_DATA)
 
     def run(self, growth: Growth) -> bytes:
@@ -69,7 +58,7 @@ def test_segments_of_an_input_that_is_alone_get_shorter_toward_its_end(tmp_path:
     assert max(alone.sizes) == alone.sizes[0] == 8 * _SEGMENT_SIZE
     assert alone.sizes == sorted(alone.sizes, reverse=True)
     assert len(set(alone.sizes)) > 8  # step by step
-    assert max(alone.sizes[-_WORKERS:]) <= _SEGMENT_SIZE  # so that the workers end together
+    assert max(alone.sizes[-2:]) <= _SEGMENT_SIZE  # so that the workers end together
 
 
 def test_a_failure_to_cut_is_told(tmp_path: Path) -> None:

@@ -17,12 +17,10 @@ static pk_status
 survey_rows(void *context, pk_row *rows, size_t count, bool utf8, size_t *taken)
 {
     survey *one = context;
-    (void)utf8; /* what is not does not match either */
+    (void)utf8; /* a song that is not equals none of the table's */
     for (size_t i = 0; i < count; i++) {
-        pk_row *row = &rows[i];
-        uint32_t length = pk_identity_length(row->identity);
-        row->hash = pk_table_hash(one->hasher, row->song, length, row->identity);
-        one->known += pk_table_has(one->table, row);
+        pk_row_hash(&rows[i], one->hasher);
+        one->known += pk_table_has(one->table, &rows[i]);
     }
     one->asked += count;
     *taken = count;

@@ -2,7 +2,6 @@
 #ifndef PLAYS_KERNEL_AHEAD_H
 #define PLAYS_KERNEL_AHEAD_H
 
-#include "hash.h"
 #include "scan.h"
 #include "table.h"
 

@@ -149,19 +149,22 @@ trust_table(fold *one)
     one->sample = PK_REPEATS_REACH * one->means->sample;
 }
 
+/* Unless the keys come back further on: then the table stays. */
 static pk_status
 begin_scattering(fold *one)
 {
-    bool back = false;
-    pk_status status = PK_OK;
     if (!one->trusted) {
-        status = pk_look_ahead(one->scan, &one->table, &one->hasher, &back);
+        bool back;
+        pk_status looked = pk_look_ahead(one->scan, &one->table, &one->hasher, &back);
+        if (looked != PK_OK) {
+            return looked;
+        }
+        if (back) {
+            trust_table(one);
+            return PK_OK;
+        }
     }
-    if (back || status != PK_OK) {
-        trust_table(one);
-        return status;
-    }
-    status = spill_table(one);
+    pk_status status = spill_table(one);
     pk_table_free(&one->table);
     one->scattering = true;
     if (status == PK_OK && !one->trusted) {
@@ -228,9 +231,7 @@ fold_rows(fold *one, pk_row *rows, size_t count, bool utf8, size_t *taken)
 {
     size_t before = one->table.count;
     for (size_t i = 0; i < count; i++) {
-        pk_row *row = &rows[i];
-        uint32_t length = pk_identity_length(row->identity);
-        row->hash = pk_table_hash(&one->hasher, row->song, length, row->identity);
+        pk_row_hash(&rows[i], &one->hasher);
     }
     pk_status status = pk_table_reserve(&one->table, count);
     if (status == PK_OK) {

@@ -165,8 +165,9 @@ is_song(const pk_entry *entry, const uint8_t *song, uint32_t length)
            memcmp(entry->song.longer.whole, song, length) == 0;
 }
 
+/* Whether it is the group of the row. */
 static inline __attribute__((always_inline)) bool
-is_of(const pk_entry *entry, const pk_row *row)
+has_key(const pk_entry *entry, const pk_row *row)
 {
     return entry->identity == row->identity &&
            is_song(entry, row->song, pk_identity_length(row->identity));
@@ -223,7 +224,7 @@ find(const pk_table *table, const pk_row *row, pk_slot **free)
         }
         if (PK_LIKELY(slot->tag == tag)) {
             pk_entry *entry = &entries[slot->entry - 1];
-            if (PK_LIKELY(is_of(entry, row))) {
+            if (PK_LIKELY(has_key(entry, row))) {
                 return entry;
             }
         }
@@ -248,28 +249,28 @@ enter(pk_table *table, const pk_row *row, pk_int128 total, pk_slot *slot)
     return status;
 }
 
-/* Who says whether a row whose key is new may become a group. */
+/* Which rows whose key is new may become groups. */
 typedef struct {
     pk_admit *admit; /* NULL: all may */
     const void *context;
-} doorman;
+} admission;
 
 /* Makes a group of a row whose key is new, if it may be one. */
 static pk_status
-admit_row(pk_table *table, const pk_row *row, pk_slot *slot, doorman door)
+admit_row(pk_table *table, const pk_row *row, pk_slot *slot, admission only)
 {
-    bool admitted = door.admit == NULL || door.admit(door.context, row);
+    bool admitted = only.admit == NULL || only.admit(only.context, row);
     return admitted ? enter(table, row, row->plays, slot) : PK_DOUBTED;
 }
 
 /* Folds in a row, whose key may be new. */
 static __attribute__((noinline)) pk_status
-fold_row(pk_table *table, const pk_row *row, doorman door)
+fold_row(pk_table *table, const pk_row *row, admission only)
 {
     pk_slot *free = NULL;
     pk_entry *entry = find(table, row, &free);
     if (entry == NULL) {
-        return admit_row(table, row, free, door);
+        return admit_row(table, row, free, only);
     }
     add(entry, row->first, row->plays);
     return PK_OK;
@@ -277,7 +278,7 @@ fold_row(pk_table *table, const pk_row *row, doorman door)
 
 /* Folds in rows, as far as they are admitted: `*folded`. */
 static pk_status
-fold_small(pk_table *table, const pk_row *rows, size_t count, doorman door, size_t *folded)
+fold_small(pk_table *table, const pk_row *rows, size_t count, admission only, size_t *folded)
 {
     const pk_table known = *table; /* which nothing that is written here is part of */
     for (size_t i = 0; i < count; i++) {
@@ -287,7 +288,7 @@ fold_small(pk_table *table, const pk_row *rows, size_t count, doorman door, size
             add(entry, rows[i].first, rows[i].plays);
             continue;
         }
-        pk_status status = admit_row(table, &rows[i], free, door);
+        pk_status status = admit_row(table, &rows[i], free, only);
         if (PK_UNLIKELY(status != PK_OK)) {
             *folded = i;
             return status;
@@ -327,7 +328,7 @@ ask_for_entry(const pk_entry *entries, uint32_t number)
 /* The same with a table that a core's own cache does not hold: some rows before it is needed, each
  * row's slot is asked for, then its entry. */
 static __attribute__((noinline)) pk_status
-fold_large(pk_table *table, const pk_row *rows, size_t count, doorman door, size_t *folded)
+fold_large(pk_table *table, const pk_row *rows, size_t count, admission only, size_t *folded)
 {
     const pk_slot *const slots = table->slots;
     pk_entry *const entries = table->entries;
@@ -351,11 +352,11 @@ fold_large(pk_table *table, const pk_row *rows, size_t count, doorman door, size
             ask_for_entry(entries, next);
             numbers[i % AHEAD] = next;
         }
-        if (PK_LIKELY(number != 0) && PK_LIKELY(is_of(&entries[number - 1], row))) {
+        if (PK_LIKELY(number != 0) && PK_LIKELY(has_key(&entries[number - 1], row))) {
             add(&entries[number - 1], row->first, row->plays);
             continue;
         }
-        pk_status status = fold_row(table, row, door);
+        pk_status status = fold_row(table, row, only);
         if (PK_UNLIKELY(status != PK_OK)) {
             *folded = i;
             return status;
@@ -369,9 +370,9 @@ pk_status
 pk_table_fold_admitted(pk_table *table, const pk_row *rows, size_t count, pk_admit *admit,
                        const void *context, size_t *folded)
 {
-    const doorman door = {admit, context};
-    return table->slot_count > LARGE_TABLE ? fold_large(table, rows, count, door, folded)
-                                           : fold_small(table, rows, count, door, folded);
+    const admission only = {admit, context};
+    return table->slot_count > LARGE_TABLE ? fold_large(table, rows, count, only, folded)
+                                           : fold_small(table, rows, count, only, folded);
 }
 
 pk_status

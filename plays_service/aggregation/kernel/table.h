@@ -3,6 +3,7 @@
 #define PLAYS_KERNEL_TABLE_H
 
 #include "common.h"
+#include "hash.h"
 
 /* All of a key but its song's bytes: the song's length, at most PK_RECORD_LIMIT, and a number for the
  * date, YYYYMMDD or its code (values.h). */
@@ -96,6 +97,14 @@ static inline uint32_t
 pk_identity_date(uint64_t identity)
 {
     return (uint32_t)(identity >> 32);
+}
+
+/* Gives a row its hash, for a table. */
+static inline void
+pk_row_hash(pk_row *row, const pk_hasher *hasher)
+{
+    uint32_t length = pk_identity_length(row->identity);
+    row->hash = pk_table_hash(hasher, row->song, length, row->identity);
 }
 
 static inline uint32_t

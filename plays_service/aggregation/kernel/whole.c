@@ -130,16 +130,10 @@ read_quoted(pk_scan *scan, const uint32_t *index, size_t count, size_t most, sty
 static size_t
 read_mixed(pk_scan *scan, const uint32_t *index, size_t most, style is)
 {
-    size_t count = 0, quoted = 0;
-    for (;; quoted++) {
-        size_t before = count = read_unquoted(scan, index, count, most, is);
-        if (count == most) {
-            break;
-        }
-        count = read_quoted(scan, index, count, count + 1, is);
-        if (count == before) {
-            break;
-        }
+    size_t count = read_unquoted(scan, index, 0, most, is), quoted = 0;
+    while (count < most && read_quoted(scan, index, count, count + 1, is) > count) {
+        quoted++;
+        count = read_unquoted(scan, index, count + 1, most, is);
     }
     scan->often_quoted = quoted * 8 > most;
     return count;
