@@ -15,6 +15,7 @@ from playwright.async_api import Route, expect
 from tests.acceptance.conftest import Server
 from tests.browser.conftest import NewVisit, Visit, start, worker_stands_still
 from tests.conftest import EXAMPLE
+from tests.waiting import eventually
 
 #: More than a connection holds, so that the browser is still sending when it is refused.
 LARGE: Final = b"Song,Date,Number of Plays\n" + b"Umbrella,2020-01-01,1\n" * 500_000
@@ -150,6 +151,7 @@ async def test_where_events_are_held_back_it_asks_and_opens_no_more_streams(visi
     with worker_stands_still(visit.server):
         await visit.choose("plays.csv", EXAMPLE)
         await expect(visit.card("plays.csv")).to_have_attribute("data-phase", "working")
+        await eventually(lambda: streams.routes)  # it is given up only once it is there
         for _ in range(3):
             async with page.expect_request(_TASK):
                 await page.clock.fast_forward(6_000)
