@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from benchmarks.aggregate.cases import CASES, ROOT, Input, make_input
 from benchmarks.aggregate.chart import chart, panel_of
-from benchmarks.aggregate.contenders import ENTRIES, OURS, Entry
+from benchmarks.aggregate.contenders import ENTRIES, Entry
 from benchmarks.aggregate.generate import Plan
-from benchmarks.aggregate.growth import growth_panel, growth_table
+from benchmarks.aggregate.growth import GROWING, growth_panels, growth_table
 from benchmarks.aggregate.measure import Limits
 from benchmarks.aggregate.report import machine, summary, table, to_json
 from benchmarks.aggregate.run import Results, run_all
@@ -24,6 +24,8 @@ from plays_service.settings import parse_duration, parse_size
 
 __all__ = ["main"]
 
+#: Seconds for which a job is repeated in one process, to see how time grows: short ones vary.
+_REPEATED: Final = 2.0
 _LEGEND: Final = (
     ("ours", "plays_service (keeps the order)"),
     ("kept", "keeps the order of first appearance"),
@@ -50,7 +52,7 @@ def main(args: Sequence[str] | None = None) -> int:
     if options.growth:
         results = _growth(options, limits)
         text = growth_table(results)
-        picture = chart([growth_panel(results)], ())
+        picture = chart(growth_panels(results), ())
         print(text)
     else:
         results = _cases(options, limits)
@@ -86,7 +88,8 @@ def _growth(options: argparse.Namespace, limits: Limits) -> list[Results]:
         plan = replace(_plan(options, size), **_not_given(options, name))
         source = _input(options, name, plan)
         if source is not None:
-            entries = [ENTRIES[OURS]]
+            source = replace(source, seconds=_REPEATED)
+            entries = [ENTRIES[entry] for entry in GROWING]
             found.append(run_all(name, source, entries, options.runs, limits, options.work))
     return found
 

@@ -39,6 +39,9 @@ def merge_partitions(
     memory: int,
     range_size: int,
 ) -> tuple[int, bytes, int]: ...
+def merge_file(
+    partials: tuple[bytes, ...], output: bytes, seed: int, memory: int, header: bytes
+) -> int | None: ...
 def write_ranges(
     runs: tuple[bytes, ...], first: int, last: int, output: bytes, offset: int
 ) -> None: ...

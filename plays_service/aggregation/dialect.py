@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
+from io import FileIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +33,7 @@ RECORD_LIMIT: Final = 1 << 20
 HEAD_SIZE: Final = RECORD_LIMIT + (64 << 10)
 
 _BOM: Final = b"\xef\xbb\xbf"
+_LEAST_AT_ONCE: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,8 @@ def read_dialect(head: bytes, encoding: str = "UTF-8") -> Dialect:
             errors.append((header.record.count(delimiter), error))
             continue
         found = [_fold(name) for name in names]
-        if all(found.count(_fold(column)) == 1 for column in COLUMNS):
-            song, date, plays = (found.index(_fold(column)) for column in COLUMNS)
+        if all(found.count(column) == 1 for column in _FOLDED):
+            song, date, plays = (found.index(column) for column in _FOLDED)
             line = header.line + header.record.count(header.line_end) + 1
             return Dialect(
                 delimiter=delimiter,
@@ -107,8 +110,8 @@ def read_dialect(head: bytes, encoding: str = "UTF-8") -> Dialect:
 
 def early_dialect_of(path: Path, encoding: str = "UTF-8") -> Dialect | None:
     """`dialect_of` for a file that is still growing; None where that can change it."""
-    with path.open("rb") as file:
-        head = file.read(HEAD_SIZE)
+    with path.open("rb", buffering=0) as file:
+        head = _read_head(file)
     known = len(head) == HEAD_SIZE and not _is_empty(head)
     return dialect_of(path, encoding) if known else None
 
@@ -116,21 +119,37 @@ def early_dialect_of(path: Path, encoding: str = "UTF-8") -> Dialect | None:
 def dialect_of(path: Path, encoding: str = "UTF-8") -> Dialect:
     """The dialect of the file at ``path``; raises what `read_dialect` raises."""
     offset, empty_lines = 0, Counter[bytes]()
-    with path.open("rb") as file:
-        head = file.read(HEAD_SIZE)
+    with path.open("rb", buffering=0) as file:
+        head = _read_head(file)
         while len(head) == HEAD_SIZE and _is_empty(head):
             offset += len(head)
             empty_lines.update({end: head.count(end) for end in (b"\n", b"\r")})
-            head = file.read(HEAD_SIZE)
+            head = _read_head(file)
     try:
         dialect = read_dialect(head, encoding)
     except CsvError as error:
         raise error.moved(empty_lines[b"\n"] or empty_lines[b"\r"]) from None
+    if offset == 0:
+        return dialect
     return replace(
         dialect,
         data_start=dialect.data_start + offset,
         data_line=dialect.data_line + empty_lines[dialect.line_end],
     )
+
+
+def _read_head(file: FileIO) -> bytes:
+    """The next `HEAD_SIZE` bytes, or all that there are.
+
+    Room is made for what is there only: for a small file, that for a whole head would cost more
+    than all else that is done with it.
+    """
+    at_once = max(os.fstat(file.fileno()).st_size, _LEAST_AT_ONCE)
+    parts, left = [], HEAD_SIZE
+    while left and (part := file.read(min(at_once, left))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
 
 
 def _is_empty(head: bytes) -> bool:
@@ -168,7 +187,13 @@ def _column_names(header: _Header, delimiter: bytes, encoding: str) -> list[str]
 
 def _fold(name: str) -> str:
     """Names are equal whatever their case (ASCII) and surrounding blanks."""
-    return "".join(c.lower() if c.isascii() else c for c in name.strip(" \t"))
+    name = name.strip(" \t")
+    if name.isascii():
+        return name.lower()
+    return "".join(c.lower() if c.isascii() else c for c in name)
+
+
+_FOLDED: Final = tuple(map(_fold, COLUMNS))
 
 
 def _wanted() -> str:
@@ -183,7 +208,7 @@ def _header_error(
     ``tried`` are lines and names as some delimiters give them; ``errors`` what is wrong with the
     quotes for others, and how often those occur.
     """
-    wanted = {_fold(column) for column in COLUMNS}
+    wanted = set(_FOLDED)
 
     def explained(one: tuple[int, list[str]]) -> tuple[int, int]:
         return len(wanted & {_fold(name) for name in one[1]}), len(one[1])

@@ -27,6 +27,7 @@ __all__ = [
     "combine_partials",
     "engine_name",
     "json_lines",
+    "merge_file",
     "merge_partitions",
     "plan_result",
     "summarize",
@@ -104,6 +105,18 @@ def combine_partials(partials: Sequence[Path], partial: Path, seed: int, memory:
     """
     groups: int = _engine.combine_partials(partials, partial, seed, memory)
     reached(Step.PARTIALS_COMBINED)
+    return groups
+
+
+def merge_file(partials: Sequence[Path], result: Path, seed: int, memory: int) -> int | None:
+    """Merge all of the partials into ``result`` in this one call: how many groups it has.
+
+    ``partials`` must be in the order of their segments. None, and no result, where the groups may
+    take more than ``memory`` (bytes). Raises `DamagedFileError`.
+    """
+    groups: int | None = _engine.merge_file(partials, result, seed, memory)
+    if groups is not None:
+        reached(Step.RESULT_WRITTEN)
     return groups
 
 

@@ -4,6 +4,8 @@ First partition by partition: equal keys of all partials meet, and the merged gr
 of the result, into the bucket of the range of input that they first appeared in (a run). Then
 range by range: each is small enough to be sorted in memory, and since the run says how long its
 text is, every range can be written at its place in the result, by any worker, in any order.
+
+Where all groups fit the memory, none of that is needed: they meet in one place and are sorted.
 """
 
 from __future__ import annotations
@@ -14,12 +16,18 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from plays_service.aggregation.groupfile import Group, GroupFile, GroupFileWriter
+from plays_service.aggregation.groupfile import Block, Group, GroupFile, GroupFileWriter
 from plays_service.aggregation.groups import GROUP_COST, Groups
 from plays_service.aggregation.keys import PARTITIONS, key_hash
 from plays_service.aggregation.rows import RESULT_HEADER, format_row
 
-__all__ = ["combine_partials", "merge_partitions", "plan_result", "write_ranges"]
+__all__ = [
+    "combine_partials",
+    "merge_file",
+    "merge_partitions",
+    "plan_result",
+    "write_ranges",
+]
 
 #: Bytes that a row of a run takes in memory besides its text.
 _ROW_COST: Final = 250
@@ -59,12 +67,37 @@ def combine_partials(partials: Sequence[Path], partial: Path, seed: int, memory:
     return groups
 
 
+def merge_file(partials: Sequence[Path], result: Path, seed: int, memory: int) -> int | None:
+    """Merge all partials into ``result``; the number of its groups, or None if they may not fit.
+
+    ``partials`` must be in the order of their segments; ``memory`` is in bytes.
+    """
+    del seed  # a key's hash, which says in which pass it is merged, is not needed
+    files = [GroupFile(path) for path in partials]
+    blocks = [(file, block) for file in files for one in file.blocks.values() for block in one]
+    if _cost(blocks) > memory // 2:
+        return None
+    merged = Groups()
+    for file, block in blocks:
+        for first, date, total, song in file.read(block):
+            merged.add(song, date, total, first)
+    with result.open("wb") as output:
+        output.write(RESULT_HEADER)
+        for key in sorted(merged.firsts, key=merged.firsts.__getitem__):
+            output.write(format_row(*key, merged.totals[key]))
+    return len(merged.totals)
+
+
+def _cost(blocks: Iterable[tuple[GroupFile, Block]]) -> int:
+    """Estimated bytes of memory that the groups of some blocks take."""
+    return sum(GROUP_COST * block.groups + block.text_size for _, block in blocks)
+
+
 def _merge_partition(
     files: Sequence[GroupFile], partition: int, seed: int, budget: int
 ) -> Iterable[Groups]:
     blocks = [(file, block) for file in files for block in file.blocks[partition]]
-    cost = sum(GROUP_COST * block.groups + block.text_size for _, block in blocks)
-    passes = cost // budget + 1
+    passes = _cost(blocks) // budget + 1
     for share in range(passes):
         merged = Groups()
         for file, block in blocks:

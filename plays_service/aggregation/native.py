@@ -34,6 +34,7 @@ __all__ = [
     "build_view",
     "combine_partials",
     "json_lines",
+    "merge_file",
     "merge_partitions",
     "plan_result",
     "summarize",
@@ -114,6 +115,14 @@ def merge_partitions(
 def combine_partials(partials: Sequence[Path], partial: Path, seed: int, memory: int) -> int:
     """See `engine.combine_partials`."""
     return _merge(partials, range(PARTITIONS), partial, seed, memory, _INTO_PARTITIONS)
+
+
+def merge_file(partials: Sequence[Path], result: Path, seed: int, memory: int) -> int | None:
+    """See `engine.merge_file`."""
+    with _damage_named(partials):
+        return _kernel.merge_file(
+            tuple(map(os.fsencode, partials)), os.fsencode(result), seed, memory, RESULT_HEADER
+        )
 
 
 def write_ranges(runs: Sequence[Path], ranges: range, result: Path, offset: int) -> None:

@@ -11,6 +11,7 @@ from plays_service.aggregation.json_lines import json_lines
 from plays_service.aggregation.keys import PARTITIONS
 from plays_service.aggregation.merge import (
     combine_partials,
+    merge_file,
     merge_partitions,
     plan_result,
     write_ranges,
@@ -27,6 +28,7 @@ __all__ = [
     "combine_partials",
     "json_lines",
     "known_reading",
+    "merge_file",
     "merge_partitions",
     "plan_result",
     "summarize",

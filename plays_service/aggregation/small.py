@@ -8,6 +8,7 @@ from pathlib import Path
 from plays_service.aggregation.dialect import dialect_of
 from plays_service.aggregation.engine import (
     aggregate_file,
+    merge_file,
     merge_partitions,
     plan_result,
     write_ranges,
@@ -52,11 +53,14 @@ def merge_small(
 ) -> int:
     """Merge all of the partials (in order) and publish ``result``: how many groups it has.
 
-    ``run`` is for the groups in between, and is left behind. Raises `DamagedFileError`.
+    ``run`` is for groups that outgrow ``memory`` (bytes), and is left behind. Raises
+    `DamagedFileError`.
     """
     temporary = temporary_for(run)
-    groups = merge_partitions(partials, range(PARTITIONS), run, seed, memory)
-    for ranges, offset in plan_result([run], temporary, memory):
-        write_ranges([run], ranges, temporary, offset)
+    groups = merge_file(partials, temporary, seed, memory)
+    if groups is None:
+        groups = merge_partitions(partials, range(PARTITIONS), run, seed, memory)
+        for ranges, offset in plan_result([run], temporary, memory):
+            write_ranges([run], ranges, temporary, offset)
     publish(temporary, result, fsync=fsync)
     return groups

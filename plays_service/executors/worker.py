@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
@@ -89,6 +89,14 @@ class Crew:
         Raises `OSError` (`TimeoutError` is one) or `BrokenProcessPool`.
         """
         self._pid = self._executor.submit(os.getpid).result(_START_TIME)
+
+    def launch(self) -> None:
+        """Start the processes, and wait for none: one that cannot start loses its first call."""
+        self._executor.submit(os.getpid).add_done_callback(self._launched)
+
+    def _launched(self, pid: Future[int]) -> None:
+        if not pid.cancelled() and pid.exception() is None:
+            self._pid = pid.result()
 
     async def run(self, function: Callable[..., R], *args: Any) -> R:
         """The result of ``function(*args)``. Raises what that raises, and `WorkerLostError`."""

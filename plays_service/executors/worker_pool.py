@@ -54,7 +54,7 @@ class WorkerPool:
         """A pool whose workers are there now, as copies of this process; see `Crew`."""
         pool = cls(workers, engine)
         crew = Crew(engine, pool._limits, processes=workers, fork=True)
-        crew.start()
+        crew.launch()
         pool._add(crew)
         return pool
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from benchmarks.aggregate.chart import chart, panel_of
 from benchmarks.aggregate.check import Agreement, Digest
 from benchmarks.aggregate.contenders import ENTRIES
-from benchmarks.aggregate.growth import growth_table
+from benchmarks.aggregate.growth import growth_panels, growth_table
 from benchmarks.aggregate.measure import Run
 from benchmarks.aggregate.report import markdown_table, summary, table, to_json
 from benchmarks.aggregate.run import Outcome, Results
@@ -119,10 +120,13 @@ def test_the_chart_has_a_bar_for_each_that_is_right() -> None:
 
 
 def test_growth_is_per_gib() -> None:
-    line = growth_table([_results(_outcome("ours", 0.7))]).splitlines()[2]
-    assert [cell.strip() for cell in line.strip("|").split("|")][:4] == [
-        "1.00 GiB", "30,000", "700 ms", "700 ms",
-    ]  # fmt: skip
+    results = replace(_results(_outcome("ours", 0.7), _outcome("ours-pool", 0.5)), bytes=1 << 29)
+    lines = growth_table([results]).splitlines()[2:]
+    assert [[cell.strip() for cell in line.strip("|").split("|")][:5] for line in lines] == [
+        ["512 MiB", "30,000", "workers started for it", "700 ms", "1.40 s"],
+        ["512 MiB", "30,000", "pool already up", "500 ms", "1.00 s"],
+    ]
+    assert [panel.bars[0].value for panel in growth_panels([results])] == [1.4, 1.0]
 
 
 def test_the_json_has_every_run() -> None:

@@ -93,6 +93,8 @@ def _check_segments(
     for ranges, offset in native.plan_result([run], merged, 64):
         native.write_ranges([run], ranges, merged, offset)
     _same(merged.read_bytes(), result)
+    groups = native.merge_file(partials, merged, SEED, 1 << 30)
+    _same((merged.read_bytes(), groups), (result, summary.groups))
 
 
 def _read(source: Source, segment: Segment, memory: int) -> tuple[Path, Reading]:

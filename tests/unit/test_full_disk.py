@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from plays_service.aggregation import pure
+from plays_service.aggregation.engine import merge_file
 from plays_service.aggregation.groupfile import GroupFileWriter
 
 resource = pytest.importorskip("resource")
@@ -45,3 +46,10 @@ def test_a_run_that_finds_no_room_leaves_nothing(tmp_path: Path, memory: int) ->
     with pytest.raises(OSError, match="too large"), _room_for(100):
         pure.merge_partitions([partial], range(1), run, 1, memory)
     assert list(tmp_path.iterdir()) == [partial]
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_result_that_finds_no_room_is_an_error(tmp_path: Path) -> None:
+    partial, result = _partial(tmp_path / "partial"), tmp_path / "result"
+    with pytest.raises(OSError, match="too large"), _room_for(100):
+        merge_file([partial], result, 1, 1 << 20)

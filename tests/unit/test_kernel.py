@@ -103,6 +103,19 @@ class Run:
             module.write_ranges(runs, ranges, result, offset)
         return result.read_bytes()
 
+    def merged_at_once(
+        self, module: ModuleType, partials: list[Path], seed: int, memory: int
+    ) -> tuple[bytes, int] | None:
+        """The result of merging partials in one call, and its groups; None if they do not fit."""
+        result = self.folder / "at-once.csv"
+        groups = module.merge_file(partials, result, seed, memory)
+        assert result.exists() == (groups is not None)
+        if groups is None:
+            return None
+        data = result.read_bytes()
+        result.unlink()
+        return data, groups
+
     def whole(self, module: ModuleType, memory: int) -> tuple[bytes | None, Summary]:
         """The result of the call for small files."""
         result = self.folder / "whole.csv"
@@ -164,6 +177,9 @@ def _check(run: Run, segment_size: int, memory: int, seed: int) -> tuple[bytes |
         for module in (native, pure):
             for partials in (ours, theirs, mixed):
                 assert run.merged(module, partials, seed, memory, 3) == whole[0]
+                expected = whole[0], whole[1].groups
+                assert run.merged_at_once(module, partials, seed, memory) in (None, expected)
+                assert run.merged_at_once(module, partials, seed, 1 << 30) == expected
             combined = run.folder / "combined.partial"
             groups = module.combine_partials(mixed, combined, seed, memory)
             assert groups == whole[1].groups
@@ -553,14 +569,29 @@ def test_a_plan_keeps_what_is_written_and_nothing_behind_it(tmp_path: Path) -> N
     assert result.read_bytes() == EXAMPLE_RESULT
 
 
+@pytest.mark.parametrize("module", [native, pure])
+def test_groups_that_may_not_fit_are_not_merged_at_once(tmp_path: Path, module: ModuleType) -> None:
+    run = Run(tmp_path, _many_rows(600, 600, False) if not TINY else EXAMPLE)
+    segment = Segment(run.source.dialect.data_start, run.path.stat().st_size)
+    partial, reading = run.read(module, segment, 1, 1 << 20)
+    assert reading is not None
+    rows = reading.summary.rows
+    assert run.merged_at_once(module, [partial], 1, 100 * rows) is None
+    assert run.merged_at_once(module, [partial], 1, 2000 * rows) == run.merged_at_once(
+        pure, [partial], 1, 1 << 30
+    )
+
+
 def test_any_damage_to_a_partial_is_an_error_or_harmless(tmp_path: Path) -> None:
     run = Run(tmp_path, EXAMPLE)
     segment = Segment(run.source.dialect.data_start, len(EXAMPLE))
     partial, out = tmp_path / "one.partial", tmp_path / "one.run"
     native.aggregate_segment(run.source, segment, partial, 1, 1 << 20)
     native.merge_partitions([partial], range(512), out, 1, 1 << 20)
+    result = tmp_path / "result.csv"
     uses: list[tuple[Path, Callable[[], object]]] = [
         (partial, lambda: native.merge_partitions([partial], range(512), out, 1, 1 << 20)),
+        (partial, lambda: native.merge_file([partial], result, 1, 1 << 20)),
         (out, lambda: native.write_ranges([out], range(99), tmp_path / "input.csv", 0)),
     ]
     for path, use in uses:
@@ -607,6 +638,7 @@ def test_no_allocation_that_fails_does_harm(tmp_path: Path, songs: int, memory: 
         native.aggregate_file(run.source, result, scratch, 1, 1 << 24)
         native.aggregate_segment(run.source, segment, partial, 1, memory)
         native.combine_partials([partial], combined, 1, memory)
+        native.merge_file([combined, partial], tmp_path / "at-once", 1, 1 << 24)
         native.merge_partitions([combined], range(512), out, 1, memory)
         for ranges, offset in native.plan_result([out], result, 1000):
             native.write_ranges([out], ranges, result, offset)

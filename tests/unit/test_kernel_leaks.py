@@ -31,6 +31,7 @@ def work(folder):
         segment = Segment(source.dialect.data_start, path.stat().st_size)
         native.aggregate_segment(source, segment, partial, 1, memory)
         native.combine_partials([partial], combined, 1, memory)
+        native.merge_file([partial], result, 1, memory)
         native.merge_partitions([combined], range(PARTITIONS), run, 1, memory)
         for ranges, offset in native.plan_result([run], result, 1000):
             native.write_ranges([run], ranges, result, offset)
@@ -66,3 +67,38 @@ def test_many_runs_leave_the_process_as_large_as_it_was() -> None:
     ).stdout
     # The smallest block that any round allocates is larger than this.
     assert int(grown) < 64
+
+
+#: A call has some MiB for long songs, which the next one cannot use for many; there is hardly more.
+LIMITED = r"""
+import re, resource
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from plays_service.aggregation import Segment, Source, dialect_of, native
+
+def input_of(folder, count, length):
+    path = folder / f"{count}.csv"
+    rows = "".join(f"{i:0{length}},2020-01-01,1\n" for i in range(count))
+    path.write_text("Song,Date,Number of Plays\n" + rows)
+    return Source(path, dialect_of(path), skip_errors=False)
+
+with TemporaryDirectory() as name:
+    folder = Path(name)
+    partial, result = folder / "partial", folder / "result"
+    long, many = input_of(folder, 3_000, 1_000), input_of(folder, 60_000, 6)
+    segment = Segment(long.dialect.data_start, long.path.stat().st_size)
+    native.aggregate_segment(long, segment, partial, 1, 1 << 29)
+    native.merge_file([partial], result, 1, 1 << 29)
+    data = re.search(r"VmData:\s+([0-9]+) kB", Path("/proc/self/status").read_text())
+    limit = (int(data[1]) << 10) + (4 << 20)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    print(native.aggregate_file(many, result, folder, 1, 1 << 29).groups)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_that_is_kept_goes_back_before_any_is_refused() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", LIMITED], check=True, capture_output=True, text=True
+    ).stdout
+    assert int(found) == 60_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ def run(job: Job) -> None:
         fsync=False,
     )
     _runner.run(_aggregate(work, _pools[job.threads], job.threads))
+    shutil.rmtree(work.folder, ignore_errors=True)  # partials that are there are not made again
 
 
 async def _aggregate(work: Work, pool: WorkerPool, workers: int) -> None:

@@ -199,6 +199,16 @@ read_entry(const uint8_t *entry, uint64_t index_offset, pk_block *block)
     return true;
 }
 
+/* Makes a file's stretch of blocks hold one more. */
+static void
+widen(pk_group_file *file, const pk_block *block)
+{
+    const uint64_t end = block->offset + block->size;
+    const bool first = file->end == 0;
+    file->start = first || block->offset < file->start ? block->offset : file->start;
+    file->end = end > file->end ? end : file->end;
+}
+
 static pk_status
 add_block(pk_blocks *blocks, const pk_block *block)
 {
@@ -213,6 +223,7 @@ add_block(pk_blocks *blocks, const pk_block *block)
         blocks->capacity = capacity;
     }
     blocks->blocks[blocks->count++] = *block;
+    widen(&blocks->files[block->file], block);
     return PK_OK;
 }
 
@@ -240,7 +251,7 @@ add_entries(pk_blocks *blocks, size_t file, const uint8_t *entries, uint32_t cou
 static pk_status
 read_index(pk_blocks *blocks, size_t file, uint32_t first_bucket, uint32_t last_bucket)
 {
-    int descriptor = blocks->descriptors[file];
+    int descriptor = blocks->files[file].descriptor;
     struct stat about;
     if (fstat(descriptor, &about) < 0) {
         return PK_INPUT_ERROR;
@@ -293,18 +304,18 @@ pk_blocks_open(pk_blocks *blocks, const char *const *paths, size_t files, uint32
                uint32_t last_bucket, pk_failure *failure)
 {
     memset(blocks, 0, sizeof *blocks);
-    blocks->descriptors = pk_allocate(files * sizeof *blocks->descriptors);
-    if (blocks->descriptors == NULL) {
+    blocks->files = pk_allocate(files * sizeof *blocks->files);
+    if (blocks->files == NULL) {
         return PK_NO_MEMORY;
     }
-    blocks->files = files;
+    blocks->file_count = files;
     for (size_t i = 0; i < files; i++) {
-        blocks->descriptors[i] = -1;
+        blocks->files[i] = (pk_group_file){.descriptor = -1};
     }
     for (size_t i = 0; i < files; i++) {
         failure->file = i;
-        blocks->descriptors[i] = open(paths[i], O_RDONLY | O_CLOEXEC);
-        pk_status status = blocks->descriptors[i] < 0
+        blocks->files[i].descriptor = open(paths[i], O_RDONLY | O_CLOEXEC);
+        pk_status status = blocks->files[i].descriptor < 0
                                ? PK_INPUT_ERROR
                                : read_index(blocks, i, first_bucket, last_bucket);
         if (status != PK_OK) {
@@ -320,21 +331,69 @@ pk_blocks_open(pk_blocks *blocks, const char *const *paths, size_t files, uint32
 void
 pk_blocks_close(pk_blocks *blocks)
 {
-    for (size_t i = 0; blocks->descriptors != NULL && i < blocks->files; i++) {
-        if (blocks->descriptors[i] >= 0) {
-            (void)close(blocks->descriptors[i]);
+    for (size_t i = 0; blocks->files != NULL && i < blocks->file_count; i++) {
+        if (blocks->files[i].descriptor >= 0) {
+            (void)close(blocks->files[i].descriptor);
         }
     }
-    pk_release(blocks->descriptors, blocks->files * sizeof *blocks->descriptors);
+    pk_release(blocks->files, blocks->file_count * sizeof *blocks->files);
     pk_release(blocks->blocks, blocks->capacity * sizeof *blocks->blocks);
+    pk_space_free(&blocks->loaded);
     memset(blocks, 0, sizeof *blocks);
+}
+
+size_t
+pk_same_bucket(const pk_blocks *blocks, size_t from)
+{
+    size_t to = from + 1;
+    while (to < blocks->count && blocks->blocks[to].bucket == blocks->blocks[from].bucket) {
+        to++;
+    }
+    return to - from;
 }
 
 pk_status
 pk_block_read(const pk_blocks *blocks, const pk_block *block, uint8_t *bytes)
 {
     memset(bytes + block->size, 0, PK_PADDING);
-    return read_at(blocks->descriptors[block->file], bytes, block->size, block->offset);
+    return read_at(blocks->files[block->file].descriptor, bytes, block->size, block->offset);
+}
+
+uint64_t
+pk_blocks_size(const pk_blocks *blocks)
+{
+    uint64_t size = 0;
+    for (size_t i = 0; i < blocks->file_count; i++) {
+        size += blocks->files[i].end - blocks->files[i].start;
+    }
+    return size;
+}
+
+pk_status
+pk_blocks_load(pk_blocks *blocks, pk_failure *failure)
+{
+    const uint64_t size = pk_blocks_size(blocks);
+    pk_status status = pk_space_for(&blocks->loaded, size + PK_PADDING);
+    if (status != PK_OK) {
+        return status;
+    }
+    uint8_t *bytes = blocks->loaded.bytes;
+    memset(bytes + size, 0, PK_PADDING);
+    for (size_t i = 0; i < blocks->file_count && status == PK_OK; i++) {
+        pk_group_file *file = &blocks->files[i];
+        failure->file = i;
+        status = read_at(file->descriptor, bytes, file->end - file->start, file->start);
+        file->bytes = bytes;
+        bytes += file->end - file->start;
+    }
+    return status;
+}
+
+const uint8_t *
+pk_block_loaded(const pk_blocks *blocks, const pk_block *block)
+{
+    const pk_group_file *file = &blocks->files[block->file];
+    return file->bytes + (block->offset - file->start);
 }
 
 void

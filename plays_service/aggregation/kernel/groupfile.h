@@ -3,6 +3,7 @@
 #define PLAYS_KERNEL_GROUPFILE_H
 
 #include "common.h"
+#include "memory.h"
 #include "output.h"
 
 /* ---- Writing ---- */
@@ -99,22 +100,38 @@ typedef struct {
     size_t file; /* which of several */
 } pk_block;
 
+typedef struct {
+    int descriptor;
+    uint64_t start; /* of its blocks, and their end */
+    uint64_t end;
+    const uint8_t *bytes; /* from there on, once they are loaded */
+} pk_group_file;
+
 /* The blocks of several files that lie in a range of buckets: by bucket, then by file, then as
  * they lie in the file. */
 typedef struct {
-    int *descriptors;
-    size_t files;
+    pk_group_file *files;
+    size_t file_count;
     pk_block *blocks;
     size_t count;
     size_t capacity;
+    pk_space loaded;
 } pk_blocks;
 
 /* Opens `paths`; checks each index and that every block lies within its file. */
 pk_status pk_blocks_open(pk_blocks *blocks, const char *const *paths, size_t files,
                          uint32_t first_bucket, uint32_t last_bucket, pk_failure *failure);
 void pk_blocks_close(pk_blocks *blocks);
+/* How many blocks from `from` on have its bucket. */
+size_t pk_same_bucket(const pk_blocks *blocks, size_t from);
 /* Reads a block into `bytes` (its size and PK_PADDING). */
 pk_status pk_block_read(const pk_blocks *blocks, const pk_block *block, uint8_t *bytes);
+/* Bytes that loading all blocks takes. */
+uint64_t pk_blocks_size(const pk_blocks *blocks);
+/* Reads all blocks, of each file at once: for blocks that are small, and many. */
+pk_status pk_blocks_load(pk_blocks *blocks, pk_failure *failure);
+/* The bytes of a block, all of them being loaded; readable for PK_PADDING more. */
+const uint8_t *pk_block_loaded(const pk_blocks *blocks, const pk_block *block);
 
 /* The groups of a block, one after the other. */
 typedef struct {

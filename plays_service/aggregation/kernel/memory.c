@@ -1,5 +1,5 @@
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* mremap */
+#define _GNU_SOURCE /* MAP_ANONYMOUS, madvise */
 #endif
 #include "memory.h"
 
@@ -8,17 +8,15 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "pages.h"
+
 #ifndef MAP_ANONYMOUS
 #define MAP_ANONYMOUS MAP_ANON
 #endif
 
-/* From here on pages are mapped one by one instead of taken from the heap: they go back to the
- * system when released, and on Linux grow without being copied. */
-#ifdef PK_DEBUG /* all from the heap, where a sanitizer sees each byte beyond the end */
-#define MAPPED SIZE_MAX
+#ifdef PK_DEBUG
 #define SLABS_KEPT 0
 #else
-#define MAPPED ((size_t)1 << 20)
 #define SLABS_KEPT 48
 #endif
 
@@ -49,33 +47,15 @@ must_fail(void)
 static size_t
 rounded(size_t size)
 {
-    size_t unit = size >= MAPPED ? 4096 : 64;
-    return (size + unit - 1) & ~(unit - 1);
-}
-
-static void
-prefer_huge_pages(void *memory, size_t size)
-{
-#ifdef MADV_HUGEPAGE
-    if (size >= 2 * PK_SLAB_SIZE) {
-        (void)madvise(memory, size, MADV_HUGEPAGE);
-    }
-#else
-    (void)memory;
-    (void)size;
-#endif
+    size = size ? size : 1;
+    return size >= PK_PAGES_LEAST ? pk_pages_size(size) : (size + 63) & ~(size_t)63;
 }
 
 static void *
-map_pages(size_t size)
+take_from_heap(size_t size)
 {
-    void *memory =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) {
-        return NULL;
-    }
-    prefer_huge_pages(memory, size);
-    return memory;
+    void *memory = aligned_alloc(64, size);
+    return memory == NULL && pk_pages_let_go() ? aligned_alloc(64, size) : memory;
 }
 
 void *
@@ -84,8 +64,8 @@ pk_allocate(size_t size)
     if (size > SIZE_MAX / 2 || must_fail()) {
         return NULL;
     }
-    size = rounded(size ? size : 1);
-    void *memory = size >= MAPPED ? map_pages(size) : aligned_alloc(64, size);
+    size = rounded(size);
+    void *memory = size >= PK_PAGES_LEAST ? pk_pages_take(size) : take_from_heap(size);
     if (memory != NULL) {
         atomic_fetch_add_explicit(&allocated, size, memory_order_relaxed);
     }
@@ -99,14 +79,29 @@ pk_release(void *memory, size_t size)
         return;
     }
     const int before = errno;
-    size = rounded(size ? size : 1);
+    size = rounded(size);
     atomic_fetch_sub_explicit(&allocated, size, memory_order_relaxed);
-    if (size >= MAPPED) {
-        (void)munmap(memory, size);
+    if (size >= PK_PAGES_LEAST) {
+        pk_pages_give(memory, size);
     } else {
         free(memory);
     }
     errno = before;
+}
+
+static void *
+resize_pages(void *memory, size_t old_size, size_t size)
+{
+    if (size > SIZE_MAX / 2 || must_fail()) {
+        return NULL;
+    }
+    old_size = rounded(old_size);
+    size = rounded(size);
+    void *moved = size == old_size ? memory : pk_pages_resize(memory, old_size, size);
+    if (moved != NULL) {
+        atomic_fetch_add_explicit(&allocated, size - old_size, memory_order_relaxed);
+    }
+    return moved;
 }
 
 void *
@@ -115,22 +110,9 @@ pk_resize(void *memory, size_t old_size, size_t size)
     if (memory == NULL) {
         return pk_allocate(size);
     }
-#ifdef __linux__
-    if (old_size >= MAPPED && size >= MAPPED) {
-        if (size > SIZE_MAX / 2 || must_fail()) {
-            return NULL;
-        }
-        old_size = rounded(old_size);
-        size = rounded(size);
-        void *moved = mremap(memory, old_size, size, MREMAP_MAYMOVE);
-        if (moved == MAP_FAILED) {
-            return NULL;
-        }
-        prefer_huge_pages(moved, size);
-        atomic_fetch_add_explicit(&allocated, size - old_size, memory_order_relaxed);
-        return moved;
+    if (rounded(old_size) >= PK_PAGES_LEAST && rounded(size) >= PK_PAGES_LEAST) {
+        return resize_pages(memory, old_size, size);
     }
-#endif
     void *moved = pk_allocate(size);
     if (moved != NULL) {
         memcpy(moved, memory, old_size < size ? old_size : size);

@@ -3,21 +3,17 @@
 #include "hash.h"
 #include "memory.h"
 #include "order.h"
-#include "output.h"
 #include "partial.h"
 #include "rows.h"
 #include "scatter.h"
 #include "table.h"
+#include "table_rows.h"
 
 #define BATCH 128
 /* Rows of a run that wait to be written: enough for long blocks. */
 #define WAITING_BYTES ((size_t)96 << 20)
-#define OUT_SIZE ((size_t)1 << 20)
 /* Buckets that a run may have: more come only of a damaged partial, or a tiny memory. */
 #define BUCKETS_MAX ((uint64_t)1 << 26)
-#define TEXT_BITS 24 /* a row of the result: a song of the longest size, every byte doubled */
-
-/* ---- Partials into a run ---- */
 
 typedef struct {
     const pk_blocks *partials;
@@ -41,10 +37,10 @@ is_partial_group(const pk_group *group)
 
 /* Folds the groups of a block whose hash falls into `share` of `passes` into the table. */
 static pk_status
-fold_block(merge *one, const pk_block *block, uint64_t passes, uint64_t share)
+fold_block(merge *one, const pk_block *block, const uint8_t *bytes, uint64_t passes, uint64_t share)
 {
     pk_cursor cursor;
-    pk_cursor_open(&cursor, block, one->block.bytes);
+    pk_cursor_open(&cursor, block, bytes);
     pk_row rows[BATCH];
     pk_int128 totals[BATCH];
     const bool wide = block->widths[2] == 16;
@@ -148,15 +144,23 @@ take_as_partial(merge *one, uint32_t partition)
     return count > 0 ? pk_write_partition(&one->table, partition, NULL, count, one->writer) : PK_OK;
 }
 
+/* Estimated bytes that the groups of some blocks take in a table. */
+static uint64_t
+cost_of(const pk_block *blocks, size_t count)
+{
+    uint64_t cost = 0;
+    for (size_t i = 0; i < count; i++) {
+        cost += PK_GROUP_COST * (uint64_t)blocks[i].count + blocks[i].text_bytes;
+    }
+    return cost;
+}
+
 /* Merges the blocks of one partition, in as many passes as it needs to fit the memory. */
 static pk_status
 merge_partition(merge *one, const pk_block *blocks, size_t count, take_groups *take)
 {
-    uint64_t cost = 0, budget = one->means->memory / 2;
-    for (size_t i = 0; i < count; i++) {
-        cost += PK_GROUP_COST * (uint64_t)blocks[i].count + blocks[i].text_bytes;
-    }
-    uint64_t passes = cost / (budget ? budget : 1) + 1;
+    uint64_t budget = one->means->memory / 2;
+    uint64_t passes = cost_of(blocks, count) / (budget ? budget : 1) + 1;
     for (uint64_t share = 0; share < passes; share++) {
         pk_table_clear(&one->table);
         for (size_t i = 0; i < count; i++) {
@@ -166,7 +170,7 @@ merge_partition(merge *one, const pk_block *blocks, size_t count, take_groups *t
                 status = pk_block_read(one->partials, &blocks[i], one->block.bytes);
             }
             if (status == PK_OK) {
-                status = fold_block(one, &blocks[i], passes, share);
+                status = fold_block(one, &blocks[i], one->block.bytes, passes, share);
             }
             if (status != PK_OK) {
                 return status;
@@ -180,28 +184,34 @@ merge_partition(merge *one, const pk_block *blocks, size_t count, take_groups *t
     return PK_OK;
 }
 
-/* How many blocks from `from` on have its bucket. */
-static size_t
-same_bucket(const pk_blocks *blocks, size_t from)
+static void
+merge_open(merge *one, const pk_blocks *partials, const pk_merge_means *means, pk_failure *failure)
 {
-    size_t to = from + 1;
-    while (to < blocks->count && blocks->blocks[to].bucket == blocks->blocks[from].bucket) {
-        to++;
-    }
-    return to - from;
+    *one = (merge){.partials = partials, .means = means, .failure = failure};
+    pk_hasher_init(&one->hasher, means->seed);
+    pk_table_init(&one->table);
+    pk_scatter_init(&one->ranges);
+}
+
+static void
+merge_close(merge *one)
+{
+    pk_table_free(&one->table);
+    pk_scatter_free(&one->ranges);
+    pk_space_free(&one->block);
+    pk_space_free(&one->row);
 }
 
 static pk_status
 merge_all(const pk_blocks *partials, const pk_merge_means *means, take_groups *take,
           pk_writer *writer, uint64_t *groups, pk_failure *failure)
 {
-    merge one = {.partials = partials, .means = means, .writer = writer, .failure = failure};
-    pk_hasher_init(&one.hasher, means->seed);
-    pk_table_init(&one.table);
-    pk_scatter_init(&one.ranges);
+    merge one;
+    merge_open(&one, partials, means, failure);
+    one.writer = writer;
     pk_status status = PK_OK;
     for (size_t i = 0; i < partials->count && status == PK_OK;) {
-        size_t count = same_bucket(partials, i);
+        size_t count = pk_same_bucket(partials, i);
         status = merge_partition(&one, partials->blocks + i, count, take);
         i += count;
     }
@@ -211,10 +221,7 @@ merge_all(const pk_blocks *partials, const pk_merge_means *means, take_groups *t
     if (status == PK_OK) {
         status = pk_writer_flush(writer);
     }
-    pk_table_free(&one.table);
-    pk_scatter_free(&one.ranges);
-    pk_space_free(&one.block);
-    pk_space_free(&one.row);
+    merge_close(&one);
     *groups = one.groups;
     return status;
 }
@@ -233,127 +240,78 @@ pk_combine(const pk_blocks *partials, const pk_merge_means *means, pk_writer *pa
     return merge_all(partials, means, take_as_partial, partial, groups, failure);
 }
 
-/* ---- Runs into the result ---- */
+/* ---- All at once ---- */
 
-typedef struct {
-    const pk_blocks *runs;
-    pk_failure *failure;
-    pk_output out;
-    pk_space texts;
-    pk_space rows;
-    pk_space sorted;
-} restore;
-
-/* Reads the blocks of a bucket one behind the other and lists their rows. */
-static pk_status
-list_rows(restore *one, const pk_block *blocks, size_t count, size_t *rows, uint64_t *spread)
+static bool
+fits(const pk_blocks *partials, size_t memory)
 {
-    uint64_t size = 0, base = UINT64_MAX;
-    *rows = 0;
-    *spread = 0;
+    uint64_t cost = cost_of(partials->blocks, partials->count) + pk_blocks_size(partials);
+    for (size_t i = 0; i < partials->count; i++) {
+        cost += 2 * sizeof(pk_placed) * (uint64_t)partials->blocks[i].count;
+    }
+    return cost <= memory / 2;
+}
+
+/* Folds all groups into the table: a partition's keys are looked for among its own. */
+static pk_status
+fold_all(merge *one)
+{
+    for (size_t i = 0; i < one->partials->count; i++) {
+        const pk_block *block = &one->partials->blocks[i];
+        if (i > 0 && block->bucket != block[-1].bucket) {
+            pk_table_close(&one->table);
+        }
+        one->failure->file = block->file;
+        pk_status status = fold_block(one, block, pk_block_loaded(one->partials, block), 1, 0);
+        if (status != PK_OK) {
+            return status;
+        }
+    }
+    return PK_OK;
+}
+
+/* The numbers of the table's entries in order of first row, in one half of `placed` or the other. */
+static pk_status
+order_entries(const pk_table *table, pk_space *placed, const pk_placed **order)
+{
+    const size_t count = table->count;
+    pk_status status = pk_space_for(placed, 2 * count * sizeof(pk_placed));
+    if (status != PK_OK) {
+        return status;
+    }
+    pk_placed *rows = (pk_placed *)(void *)placed->bytes, *spare = rows + count;
+    uint64_t spread = 0;
     for (size_t i = 0; i < count; i++) {
-        size += blocks[i].size;
-        *rows += blocks[i].count;
-        base = blocks[i].base < base ? blocks[i].base : base;
+        rows[i] = (pk_placed){table->entries[i].first, i};
+        spread |= rows[i].key ^ rows[0].key;
     }
-    if (size >> (64 - TEXT_BITS) != 0) {
-        return PK_NO_MEMORY;
-    }
-    pk_status status = pk_space_for(&one->texts, size + PK_PADDING);
-    if (status == PK_OK) {
-        status = pk_space_for(&one->rows, *rows * sizeof(pk_placed));
-    }
-    uint8_t *bytes = one->texts.bytes;
-    pk_placed *next = (pk_placed *)(void *)one->rows.bytes;
-    for (size_t i = 0; i < count && status == PK_OK; i++) {
-        one->failure->file = blocks[i].file;
-        status = pk_block_read(one->runs, &blocks[i], bytes);
-        pk_cursor cursor;
-        pk_cursor_open(&cursor, &blocks[i], bytes);
-        while (status == PK_OK && cursor.left > 0) {
-            pk_group group;
-            if (!pk_cursor_next(&cursor, &group) || group.length >> TEXT_BITS != 0) {
-                return PK_DAMAGED;
-            }
-            uint64_t first = group.first - base;
-            uint64_t text = (uint64_t)(group.text - one->texts.bytes);
-            /* where it belongs, and where its text is: offset and length in one */
-            *next++ = (pk_placed){first, text << TEXT_BITS | group.length};
-            *spread |= first;
-        }
-        bytes += blocks[i].size;
-    }
-    return status;
-}
-
-static pk_status
-sort_rows(restore *one, size_t count, uint64_t spread)
-{
-    pk_status status = pk_space_for(&one->sorted, count * sizeof(pk_placed));
-    pk_placed *rows = (pk_placed *)(void *)one->rows.bytes;
-    if (status == PK_OK && pk_order(rows, (pk_placed *)(void *)one->sorted.bytes, count, spread)) {
-        pk_space swap = one->rows;
-        one->rows = one->sorted;
-        one->sorted = swap;
-    }
-    return status;
-}
-
-static pk_status
-write_texts(restore *one, size_t count)
-{
-    const pk_placed *rows = (const pk_placed *)(const void *)one->rows.bytes;
-    const uint8_t *texts = one->texts.bytes;
-    const uint64_t length_mask = (1ULL << TEXT_BITS) - 1;
-    const size_t ahead = 16;
-    pk_output *const out = &one->out;
-    pk_status status = PK_OK;
-    for (size_t i = 0; i < count && status == PK_OK; i++) {
-        if (i + ahead < count) {
-            __builtin_prefetch(texts + (rows[i + ahead].what >> TEXT_BITS));
-        }
-        size_t length = (size_t)(rows[i].what & length_mask);
-        const uint8_t *text = texts + (rows[i].what >> TEXT_BITS);
-        status = pk_output_room(out, length + PK_PADDING);
-        if (PK_UNLIKELY(status != PK_OK)) {
-            break;
-        }
-        uint8_t *to = out->bytes + out->used;
-        if (length <= 64) {
-            memcpy(to, text, 32);
-            memcpy(to + 32, text + 32, 32);
-        } else {
-            memcpy(to, text, length);
-        }
-        out->used += length;
-    }
-    return status;
+    *order = pk_order(rows, spare, count, spread) ? spare : rows;
+    return PK_OK;
 }
 
 pk_status
-pk_write_ranges(const pk_blocks *runs, int descriptor, uint64_t offset, pk_failure *failure)
+pk_merge_at_once(pk_blocks *partials, const pk_merge_means *means, const pk_new_result *result,
+                 uint64_t *groups, pk_failure *failure)
 {
-    restore one = {.runs = runs, .failure = failure};
-    pk_output_init(&one.out, descriptor, offset);
-    pk_status status = pk_output_reserve(&one.out, OUT_SIZE);
-    for (size_t i = 0; i < runs->count && status == PK_OK;) {
-        size_t count = same_bucket(runs, i), rows;
-        uint64_t spread;
-        status = list_rows(&one, runs->blocks + i, count, &rows, &spread);
-        if (status == PK_OK) {
-            status = sort_rows(&one, rows, spread);
-        }
-        if (status == PK_OK) {
-            status = write_texts(&one, rows);
-        }
-        i += count;
+    if (!fits(partials, means->memory)) {
+        return PK_OUTGROWN;
+    }
+    merge one;
+    pk_space placed = {0};
+    const pk_placed *order = NULL;
+    merge_open(&one, partials, means, failure);
+    pk_status status = pk_blocks_load(partials, failure);
+    if (status == PK_OK) {
+        status = fold_all(&one);
     }
     if (status == PK_OK) {
-        status = pk_output_flush(&one.out);
+        status = order_entries(&one.table, &placed, &order);
     }
-    pk_space_free(&one.texts);
-    pk_space_free(&one.rows);
-    pk_space_free(&one.sorted);
-    pk_output_free(&one.out);
+    if (status == PK_OK) {
+        status = pk_write_result(&one.table, order, result);
+    }
+    *groups = one.table.count;
+    pk_space_free(&placed);
+    merge_close(&one);
     return status;
 }

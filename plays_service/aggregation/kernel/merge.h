@@ -1,9 +1,10 @@
-/* Partials into runs, runs into the result; merge.py is the specification. */
+/* Partials into runs, into one partial, or into the result; merge.py is the specification. */
 #ifndef PLAYS_KERNEL_MERGE_H
 #define PLAYS_KERNEL_MERGE_H
 
 #include "common.h"
 #include "groupfile.h"
+#include "table_rows.h"
 
 typedef struct {
     uint64_t seed;
@@ -20,9 +21,9 @@ pk_status pk_merge(const pk_blocks *partials, const pk_merge_means *means, pk_wr
 pk_status pk_combine(const pk_blocks *partials, const pk_merge_means *means, pk_writer *partial,
                      uint64_t *groups, pk_failure *failure);
 
-/* Writes the rows of all blocks (of runs) to `descriptor` at `offset`, bucket by bucket, each in
- * order of first row. */
-pk_status pk_write_ranges(const pk_blocks *runs, int descriptor, uint64_t offset,
-                          pk_failure *failure);
+/* Merges all blocks (of partials, by partition) into the result, which begins with a header. No more
+ * than the memory is needed for that; PK_OUTGROWN: it may not be enough, and there is no result. */
+pk_status pk_merge_at_once(pk_blocks *partials, const pk_merge_means *means,
+                           const pk_new_result *result, uint64_t *groups, pk_failure *failure);
 
 #endif

@@ -15,6 +15,7 @@
 #include "memory.h"
 #include "merge.h"
 #include "output.h"
+#include "restore.h"
 #include "scan.h"
 #include "segment.h"
 #include "view.h"
@@ -245,14 +246,15 @@ aggregate_file(PyObject *Py_UNUSED(module), PyObject *args)
     if (scan == NULL) {
         return PyErr_NoMemory();
     }
+    const pk_new_result written = {PyBytes_AsString(what.output), (const uint8_t *)header,
+                                   (size_t)header_size};
     pk_status status;
     uint64_t groups = 0;
     int number;
     Py_BEGIN_ALLOW_THREADS
     status = open_scan(scan, &what);
     if (status == PK_OK) {
-        status = pk_aggregate_whole(scan, &what.means, PyBytes_AsString(what.output),
-                                    (const uint8_t *)header, (size_t)header_size, &groups);
+        status = pk_aggregate_whole(scan, &what.means, &written, &groups);
     }
     number = errno;
     close_request(scan, &what);
@@ -354,6 +356,55 @@ merge_partitions(PyObject *Py_UNUSED(module), PyObject *args)
     }
     pk_writer_close(&writer);
     return result;
+}
+
+PyDoc_STRVAR(merge_file_doc,
+             "merge_file(partials, output, seed, memory, header)\n--\n\nMerge partials into "
+             "their result in memory.\nReturns the number of groups, or None where they may "
+             "outgrow the memory.");
+
+static PyObject *
+merge_file(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *partials, *output;
+    unsigned long long seed;
+    Py_ssize_t memory, header_size;
+    const char *header;
+    if (!PyArg_ParseTuple(args, "O!SKny#", &PyTuple_Type, &partials, &output, &seed, &memory,
+                          &header, &header_size)) {
+        return NULL;
+    }
+    size_t files = (size_t)PyTuple_Size(partials);
+    const char **paths = path_array(partials);
+    if (paths == NULL) {
+        return NULL;
+    }
+    const pk_merge_means means = {seed, memory < 0 ? 0 : (size_t)memory, 0};
+    const pk_new_result written = {PyBytes_AsString(output), (const uint8_t *)header,
+                                   (size_t)header_size};
+    pk_failure failure = {0};
+    pk_blocks blocks;
+    pk_status status;
+    uint64_t groups = 0;
+    int number;
+    Py_BEGIN_ALLOW_THREADS
+    status = pk_blocks_open(&blocks, paths, files, 0, PK_PARTITIONS, &failure);
+    if (status == PK_OK) {
+        status = pk_merge_at_once(&blocks, &means, &written, &groups, &failure);
+    }
+    number = errno;
+    pk_blocks_close(&blocks);
+    Py_END_ALLOW_THREADS
+    PyMem_Free(paths);
+    if (status == PK_OK) {
+        return PyLong_FromUnsignedLongLong(groups);
+    }
+    if (status == PK_OUTGROWN) {
+        Py_RETURN_NONE;
+    }
+    PyObject *path =
+        status == PK_OUTPUT_ERROR ? output : PyTuple_GetItem(partials, (Py_ssize_t)failure.file);
+    return raise_status(status, number, path, failure.file);
 }
 
 PyDoc_STRVAR(write_ranges_doc, "write_ranges(runs, first, last, output, offset)\n--\n\n"
@@ -603,6 +654,7 @@ static PyMethodDef methods[] = {
     {"aggregate_segment", aggregate_segment, METH_VARARGS, aggregate_segment_doc},
     {"aggregate_file", aggregate_file, METH_VARARGS, aggregate_file_doc},
     {"merge_partitions", merge_partitions, METH_VARARGS, merge_partitions_doc},
+    {"merge_file", merge_file, METH_VARARGS, merge_file_doc},
     {"write_ranges", write_ranges, METH_VARARGS, write_ranges_doc},
     {"build_view", build_view, METH_VARARGS, build_view_doc},
     {"summarize", summarize, METH_VARARGS, summarize_doc},

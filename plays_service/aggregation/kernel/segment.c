@@ -1,24 +1,16 @@
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "segment.h"
-
-#include <fcntl.h>
 
 #include "ahead.h"
 #include "hash.h"
 #include "memory.h"
-#include "output.h"
 #include "partial.h"
 #include "repeats.h"
-#include "rows.h"
 #include "scatter.h"
 #include "utf8.h"
 
 /* Rows scattered before they are written: enough for long blocks, and bounded in memory even where
  * the memory is large, for pages that are not touched need not be zeroed. */
 #define SCATTER_BYTES ((size_t)128 << 20)
-#define OUT_SIZE ((size_t)1 << 20)
 
 /* Takes the rows of one segment: into a table while keys repeat, else straight into partitions. */
 typedef struct {
@@ -283,52 +275,9 @@ pk_aggregate_segment(pk_scan *scan, const pk_means *means, pk_writer *writer)
 
 /* ---- A whole file ---- */
 
-static pk_status
-write_rows(const pk_table *table, pk_output *out)
-{
-    for (size_t i = 0; i < table->count; i++) {
-        const pk_entry *entry = &table->entries[i];
-        uint32_t length = pk_entry_length(entry);
-        pk_status status = pk_output_room(out, 2 * (size_t)length + PK_ROW_EXTRA + PK_PADDING);
-        if (status != PK_OK) {
-            return status;
-        }
-        uint8_t *end = pk_write_row(out->bytes + out->used, pk_entry_song(entry), length,
-                                    pk_entry_date(entry), entry->total);
-        out->used = (size_t)(end - out->bytes);
-    }
-    return PK_OK;
-}
-
-static pk_status
-write_result(const pk_table *table, const char *path, const uint8_t *header, size_t header_size)
-{
-    pk_output out;
-    pk_output_init(&out, -1, 0);
-    size_t estimate = header_size + table->count * 64 + 4096;
-    pk_status status = pk_output_reserve(&out, estimate < OUT_SIZE ? estimate : OUT_SIZE);
-    if (status == PK_OK) {
-        status = pk_output_room(&out, header_size);
-    }
-    if (status == PK_OK) {
-        out.descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-        status = out.descriptor < 0 ? PK_OUTPUT_ERROR : PK_OK;
-    }
-    if (status == PK_OK) {
-        memcpy(out.bytes, header, header_size);
-        out.used = header_size;
-        status = write_rows(table, &out);
-    }
-    if (status == PK_OK) {
-        status = pk_output_flush(&out);
-    }
-    pk_output_free(&out);
-    return pk_close_written(out.descriptor, status);
-}
-
 pk_status
-pk_aggregate_whole(pk_scan *scan, const pk_means *means, const char *path, const uint8_t *header,
-                   size_t header_size, uint64_t *groups)
+pk_aggregate_whole(pk_scan *scan, const pk_means *means, const pk_new_result *result,
+                   uint64_t *groups)
 {
     fold one;
     fold_open(&one, scan, means, NULL);
@@ -338,7 +287,7 @@ pk_aggregate_whole(pk_scan *scan, const pk_means *means, const char *path, const
     if (status == PK_OK) {
         *groups = one.table.count;
         settle_table(&one);
-        status = write_result(&one.table, path, header, header_size);
+        status = pk_write_result(&one.table, NULL, result);
     }
     fold_close(&one);
     return status;

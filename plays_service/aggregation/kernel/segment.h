@@ -5,6 +5,7 @@
 #include "common.h"
 #include "groupfile.h"
 #include "scan.h"
+#include "table_rows.h"
 
 typedef struct {
     uint64_t seed;
@@ -16,9 +17,9 @@ typedef struct {
 /* Aggregates the records of a scan into blocks by partition. */
 pk_status pk_aggregate_segment(pk_scan *scan, const pk_means *means, pk_writer *writer);
 
-/* Aggregates the records of a scan into the file `path`, made only where all goes well: header,
- * then a row for each group. PK_OUTGROWN: the groups need more memory. */
-pk_status pk_aggregate_whole(pk_scan *scan, const pk_means *means, const char *path,
-                             const uint8_t *header, size_t header_size, uint64_t *groups);
+/* Aggregates the records of a scan into a result, made only where all goes well. PK_OUTGROWN: the
+ * groups need more memory. */
+pk_status pk_aggregate_whole(pk_scan *scan, const pk_means *means, const pk_new_result *result,
+                             uint64_t *groups);
 
 #endif

@@ -49,13 +49,20 @@ pk_table_free(pk_table *table)
 }
 
 void
+pk_table_close(pk_table *table)
+{
+    table->closed = table->count;
+    if (table->slots != NULL) {
+        memset(table->slots, 0, table->slot_count * sizeof *table->slots);
+    }
+}
+
+void
 pk_table_clear(pk_table *table)
 {
     release_texts(table);
     table->count = 0;
-    if (table->slots != NULL) {
-        memset(table->slots, 0, table->slot_count * sizeof *table->slots);
-    }
+    pk_table_close(table);
 }
 
 static pk_status
@@ -116,7 +123,7 @@ pk_status
 pk_table_reserve(pk_table *table, size_t more)
 {
     pk_status status = reserve_entries(table, table->count + more);
-    return status == PK_OK ? reserve_slots(table, table->count + more) : status;
+    return status == PK_OK ? reserve_slots(table, table->count - table->closed + more) : status;
 }
 
 static uint8_t *

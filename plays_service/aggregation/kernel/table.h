@@ -52,6 +52,7 @@ typedef struct {
     size_t slot_count; /* a power of two, or 0 */
     pk_entry *entries; /* in order of first appearance */
     size_t count;
+    size_t closed; /* of them, the first ones: no more rows are folded into these */
     size_t capacity;
     pk_text_chunk *texts;
     size_t text_bytes;
@@ -65,6 +66,9 @@ void pk_table_init(pk_table *table);
 void pk_table_free(pk_table *table);
 /* Forgets the groups and keeps the memory. */
 void pk_table_clear(pk_table *table);
+/* Keeps the groups, and looks for no row among them any more: none that comes is of theirs. So the
+ * slots stay few, however many groups there are. */
+void pk_table_close(pk_table *table);
 /* Makes room for `more` further groups. */
 pk_status pk_table_reserve(pk_table *table, size_t more);
 /* Whether a row, whose key is new, may become a group. */
