@@ -108,12 +108,8 @@ pk_writer_begin(pk_writer *writer, uint32_t bucket, const pk_block_shape *shape,
     if (out->used > 0 && out->size - out->used < wanted) {
         status = pk_output_flush(out);
     }
-    /* small files stay small in memory too */
-    if (out->size < OUT_SIZE && wanted < OUT_SIZE) {
-        wanted = wanted * 8 < OUT_SIZE ? wanted * 8 : OUT_SIZE;
-    }
     if (status == PK_OK) {
-        status = pk_output_reserve(out, wanted);
+        status = pk_output_reserve(out, wanted < OUT_SIZE ? OUT_SIZE : wanted);
     }
     if (status == PK_OK) {
         status = add_index_entry(writer, bucket, shape, size, block->widths);
