@@ -270,11 +270,16 @@ fold_all(merge *one)
     return PK_OK;
 }
 
-/* The numbers of the table's entries in order of first row, in one half of `placed` or the other. */
+/* The numbers of the table's entries in order of first row, in one half of `placed` or the other;
+ * NULL where there are none. */
 static pk_status
 order_entries(const pk_table *table, pk_space *placed, const pk_placed **order)
 {
     const size_t count = table->count;
+    *order = NULL;
+    if (count == 0) {
+        return PK_OK;
+    }
     pk_status status = pk_space_for(placed, 2 * count * sizeof(pk_placed));
     if (status != PK_OK) {
         return status;
@@ -298,7 +303,7 @@ pk_merge_at_once(pk_blocks *partials, const pk_merge_means *means, const pk_new_
     }
     merge one;
     pk_space placed = {0};
-    const pk_placed *order = NULL;
+    const pk_placed *order;
     merge_open(&one, partials, means, failure);
     pk_status status = pk_blocks_load(partials, failure);
     if (status == PK_OK) {
