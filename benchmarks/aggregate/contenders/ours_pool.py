@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import shutil
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ __all__ = ["run"]
 
 _runner = asyncio.Runner()
 _pools: dict[int, WorkerPool] = {}
+_numbers = count()
 
 
 def run(job: Job) -> None:
@@ -31,7 +33,7 @@ def run(job: Job) -> None:
     work = Work(
         input=Path(job.input),
         result=output,
-        folder=output.with_name("work"),
+        folder=_fresh_folder(output),
         encoding="utf-8",
         skip_errors=False,
         seed=1,
@@ -41,7 +43,16 @@ def run(job: Job) -> None:
         fsync=False,
     )
     _runner.run(_aggregate(work, _pools[job.threads], job.threads))
-    shutil.rmtree(work.folder, ignore_errors=True)  # partials that are there are not made again
+
+
+def _fresh_folder(output: Path) -> Path:
+    """For the partials of one run: those that are there would not be made again.
+
+    It is deleted at the end, for the service, too, deletes after the result is there.
+    """
+    folder = output.with_name(f"work-{next(_numbers)}")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 async def _aggregate(work: Work, pool: WorkerPool, workers: int) -> None:
