@@ -109,7 +109,7 @@ def _caller(pool: WorkerPool) -> Call:
 
     async def call(function: Callable[..., Any], *args: Any) -> Any:
         if function is dialect_of:  # it takes less than a worker's start
-            return function(*args)
+            return await asyncio.to_thread(function, *args)
         return await queue.run("the only task", lambda: pool.call(function, *args))
 
     return call
