@@ -22,7 +22,7 @@ def _per_gib(seconds: float, results: Results) -> float:
 
 
 def _title(outcome: Outcome) -> str:
-    return outcome.entry.variant or "workers started for it"
+    return outcome.entry.variant or "aggregate"
 
 
 def _cells(results: Results, ours: Outcome) -> list[str]:

@@ -7,7 +7,7 @@ import secrets
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from plays_service.aggregation import Summary, dialect_of, use_engine
 from plays_service.executors import FairQueue, WorkerPool
@@ -20,6 +20,9 @@ from plays_service.settings import Settings
 
 __all__ = ["aggregate_offline"]
 
+#: Bytes up to which an input is one call in this process, by engine: before workers would have
+#: started, and have merged what they found, it is done.
+_HERE: Final = {"native": 64 << 20, "pure": SMALL}
 #: Summaries of the inputs, up to the first with an error; groups in all.
 _Found: TypeAlias = tuple[list[Summary], int]
 
@@ -41,18 +44,19 @@ def aggregate_offline(
     output in that for temporary files. ``progress`` is told the fraction that is done, 0..1.
     Raises `EncodingError`, `EngineError`, `InputError` and `OSError`.
     """
+    engine = use_engine(settings.engine)
     target = Target(output)
     plain = [is_plain(path, encoding) for path in paths]
     with target.scratch() as folder:
-        work = _work(paths[0], folder, settings, skip_errors=skip_errors)
-        small = all(plain) and sum(path.stat().st_size for path in paths) <= SMALL
+        work = _work(paths[0], folder, settings, _HERE[engine], skip_errors=skip_errors)
+        here = all(plain) and _is_done_here(paths, work)
 
         async def run(call: Call) -> _Found:
             if len(paths) == 1 and all(plain):
                 return await _run_one(call, work, progress)
             return await _run_all(call, work, InputReader(paths, encoding, folder), progress)
 
-        summaries, groups = _with_workers(run, settings, here=small)
+        summaries, groups = _with_workers(run, settings.workers, engine, here=here)
         outcome = Outcome.of([name_of(path) for path in paths], summaries, groups)
         if outcome.error is None:
             progress(1.0)
@@ -60,7 +64,13 @@ def aggregate_offline(
         return outcome
 
 
-def _work(path: Path, folder: Path, settings: Settings, *, skip_errors: bool) -> Work:
+def _is_done_here(paths: Sequence[Path], work: Work) -> bool:
+    size = sum(path.stat().st_size for path in paths)
+    is_one_call = len(paths) == 1 and size <= min(work.small, work.segment_size)
+    return is_one_call or size <= SMALL
+
+
+def _work(path: Path, folder: Path, settings: Settings, small: int, *, skip_errors: bool) -> Work:
     return Work(
         input=path.absolute(),
         result=folder / "result.csv",
@@ -73,17 +83,17 @@ def _work(path: Path, folder: Path, settings: Settings, *, skip_errors: bool) ->
         workers=settings.workers,
         fsync=False,  # what matters is the output
         alone=True,
+        small=small,
     )
 
 
 def _with_workers(
-    run: Callable[[Call], Coroutine[Any, Any, _Found]], settings: Settings, *, here: bool
+    run: Callable[[Call], Coroutine[Any, Any, _Found]], workers: int, engine: str, *, here: bool
 ) -> _Found:
-    engine = use_engine(settings.engine)
     if here:
-        return asyncio.run(_to_its_end(run(_call_here)))  # before a worker has started, it is done
+        return asyncio.run(_to_its_end(run(_call_here)))
     make = WorkerPool.forked if sys.platform == "linux" else WorkerPool
-    return asyncio.run(_to_its_end(_run_in(make(settings.workers, engine), run)))
+    return asyncio.run(_to_its_end(_run_in(make(workers, engine), run)))
 
 
 async def _to_its_end(work: Coroutine[Any, Any, _Found]) -> _Found:

@@ -20,7 +20,7 @@ from plays_service.aggregation.dialect import HEAD_SIZE
 from plays_service.pipeline.growth import Growth
 from plays_service.pipeline.partials import Partials, total_size
 from plays_service.pipeline.segment_reader import SegmentReader, shares_of
-from plays_service.pipeline.work import SMALL, Call, Work
+from plays_service.pipeline.work import Call, Work
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -57,7 +57,7 @@ class Pipeline:
         ``call`` raises. When it is cancelled it ends only after the calls that are under way.
         """
         work = self._work
-        small = min(work.segment_size, SMALL)
+        small = min(work.segment_size, work.small)
         await self._growth.reached(small + 1)
         if self._growth.size <= small:
             return await self._run_small()

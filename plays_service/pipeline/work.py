@@ -12,7 +12,8 @@ __all__ = ["SMALL", "Call", "Work"]
 #: ``call(function, *args)`` runs the function in a worker and gives back what it returns.
 Call = Callable[..., Awaitable[Any]]
 
-#: Bytes up to which a file is one call: splitting it further costs more than it gains.
+#: Bytes up to which a file is one call, where workers are there: splitting it further costs more
+#: than it gains.
 SMALL: Final = 8 << 20
 
 
@@ -31,3 +32,4 @@ class Work:
     workers: int
     fsync: bool
     alone: bool = False  #: no other task waits for the workers, so that calls may take long
+    small: int = SMALL  #: up to which the input is one call, if it is no more than a segment

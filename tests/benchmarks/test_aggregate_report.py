@@ -123,7 +123,7 @@ def test_growth_is_per_gib() -> None:
     results = replace(_results(_outcome("ours", 0.7), _outcome("ours-pool", 0.5)), bytes=1 << 29)
     lines = growth_table([results]).splitlines()[2:]
     assert [[cell.strip() for cell in line.strip("|").split("|")][:5] for line in lines] == [
-        ["512 MiB", "30,000", "workers started for it", "700 ms", "1.40 s"],
+        ["512 MiB", "30,000", "aggregate", "700 ms", "1.40 s"],
         ["512 MiB", "30,000", "pool already up", "500 ms", "1.00 s"],
     ]
     assert [panel.bars[0].value for panel in growth_panels([results])] == [1.4, 1.0]
