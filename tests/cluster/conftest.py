@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -53,4 +54,6 @@ def no_calls_of_others(broker: RabbitMQ, shared_worker: SharedWorker) -> None:
     with kombu.Connection(broker.url) as connection:
         for name in ("plays.calls", "plays.parked"):
             with suppress(connection.channel_errors), connection.channel() as channel:
+                while channel.queue_declare(name, passive=True).consumer_count:
+                    time.sleep(0.05)  # the broker still counts the worker that was killed
                 channel.queue_purge(name)
